@@ -1,0 +1,38 @@
+//! KubeArmor's policies as Gambeson understands them.
+//!
+//! A **policy** ([`PolicyId`]) holds **rules** ([`Rule`]); a **workload** ([`Workload`]) is what
+//! policies select; an **event** ([`Event`]) is judged by the rules that apply, and ends in a
+//! **decision** ([`Decision`]).
+
+mod capability;
+mod decision;
+mod device;
+mod diagnostic;
+mod event;
+mod glob;
+mod identity;
+mod network;
+mod posture;
+mod preset;
+mod rule;
+mod selection;
+mod selector;
+
+pub use capability::Capability;
+pub use decision::{Cause, Decision, RuleId, Verdict};
+pub use device::{Device, DeviceClass, DeviceMatch};
+pub use diagnostic::{Code, Diagnostic, Severity};
+pub use event::{Event, EventPath, Operation};
+pub use glob::{ByteSet, Glob, GlobError, Token, matches_tokens};
+pub use identity::{Location, PolicyId, PolicyKind};
+pub use network::{Protocol, Socket};
+pub use posture::{Enforcement, PostureError, Postures, parse_posture};
+pub use preset::Preset;
+pub use rule::{
+    Action, Class, Conditions, Directory, Object, PathScope, Rule, RuleList, Source, field_path,
+};
+pub use selection::{ApparmorText, Duplicate, Selection};
+pub use selector::{
+    ContainerFilter, DEFAULT_NAMESPACE, Expression, ExpressionKey, Labels, Operator, Selector,
+    Workload,
+};

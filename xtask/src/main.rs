@@ -1,0 +1,2 @@
+//! Developer errands.
+fn main() {}
