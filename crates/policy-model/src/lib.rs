@@ -9,20 +9,24 @@ mod decision;
 mod device;
 mod diagnostic;
 mod event;
+mod event_json;
 mod glob;
 mod identity;
 mod network;
 mod posture;
 mod preset;
 mod rule;
+mod rule_info;
 mod selection;
 mod selector;
+mod workload_json;
 
 pub use capability::Capability;
 pub use decision::{Cause, Decision, RuleId, Verdict};
 pub use device::{Device, DeviceClass, DeviceMatch};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use event::{Event, EventPath, Operation};
+pub use event_json::{EventError, event_schema};
 pub use glob::{ByteSet, Glob, GlobError, Token, matches_tokens};
 pub use identity::{Location, PolicyId, PolicyKind};
 pub use network::{Protocol, Socket};
@@ -31,8 +35,10 @@ pub use preset::Preset;
 pub use rule::{
     Action, Class, Conditions, Directory, Object, PathScope, Rule, RuleList, Source, field_path,
 };
+pub use rule_info::RuleInfo;
 pub use selection::{ApparmorText, Duplicate, Selection};
 pub use selector::{
     ContainerFilter, DEFAULT_NAMESPACE, Expression, ExpressionKey, Labels, Operator, Selector,
     Workload,
 };
+pub use workload_json::WorkloadError;
