@@ -57,6 +57,26 @@ codes! {
     // Lints.
     /// An Allow rule switches its class into allow-list mode.
     AllowListMode = "allow-list-mode",
+    /// A path that a system with a merged `/usr` resolves elsewhere.
+    MergedUsr = "merged-usr",
+    /// A pattern that reads like a regular expression.
+    RegularExpression = "regular-expression",
+    /// A process pattern that holds arguments.
+    CommandArguments = "command-arguments",
+    /// A literal path with characters that are special in patterns only.
+    GlobInPath = "glob-in-path",
+    /// A selector that selects every workload of its kind.
+    SelectsEverything = "selects-everything",
+    /// A policy that selects none of the given workloads.
+    SelectsNothing = "selects-nothing",
+    /// A pattern that matches no path that an event can carry.
+    ImpossiblePattern = "impossible-pattern",
+    /// A path that is a symbolic link in the workload's root.
+    SymlinkRule = "symlink-rule",
+    /// A symbolic link in a rule's path that can't be followed in the workload's root.
+    UnresolvedLink = "unresolved-link",
+    /// Two policies of one kind, namespace and name.
+    DuplicatePolicy = "duplicate-policy",
 }
 
 impl fmt::Display for Code {

@@ -15,6 +15,7 @@ mod identity;
 mod network;
 mod posture;
 mod preset;
+mod root;
 mod rule;
 mod rule_info;
 mod selection;
@@ -32,6 +33,7 @@ pub use identity::{Location, PolicyId, PolicyKind};
 pub use network::{Protocol, Socket};
 pub use posture::{Enforcement, PostureError, Postures, parse_posture};
 pub use preset::Preset;
+pub use root::{RootError, resolve_in_root};
 pub use rule::{
     Action, Class, Conditions, Directory, Object, PathScope, Rule, RuleList, Source, field_path,
 };
