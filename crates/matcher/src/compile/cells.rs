@@ -16,6 +16,9 @@ pub(crate) type Cell = [Entry; Holding::COUNT];
 
 const NOTHING: Cell = [Entry::NOTHING; Holding::COUNT];
 
+/// A cell for each source class that rules name.
+type ByClass = BTreeMap<u32, Cell>;
+
 /// Rules of one rank that may watch.
 type Layer = (Rank, Rc<[u32]>);
 
@@ -24,7 +27,7 @@ type Layer = (Rank, Rc<[u32]>);
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     grant: Option<Cell>,
-    grant_by_class: Rc<BTreeMap<u32, Cell>>,
+    grant_by_class: Rc<ByClass>,
     watch: Cell,
     watch_by_class: Rc<BTreeMap<u32, Vec<Layer>>>,
 }
@@ -53,7 +56,7 @@ pub(crate) struct Cells<'r> {
     rows: HashMap<Row, u32>,
     exception_lists: HashMap<Vec<Exception>, u32>,
     /// Lists made of maps that are still shared, by the map's address.
-    grant_lists: HashMap<*const BTreeMap<u32, Cell>, (Rc<BTreeMap<u32, Cell>>, u32)>,
+    grant_lists: HashMap<*const ByClass, (Rc<ByClass>, u32)>,
 }
 
 impl<'r> Cells<'r> {
@@ -321,7 +324,7 @@ impl<'r> Cells<'r> {
         })
     }
 
-    fn grant_exceptions(&mut self, tables: &mut Tables, map: &Rc<BTreeMap<u32, Cell>>) -> u32 {
+    fn grant_exceptions(&mut self, tables: &mut Tables, map: &Rc<ByClass>) -> u32 {
         if map.is_empty() {
             return 0;
         }
