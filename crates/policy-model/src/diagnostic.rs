@@ -59,6 +59,10 @@ codes! {
     AllowListMode = "allow-list-mode",
     /// A path that a system with a merged `/usr` resolves elsewhere.
     MergedUsr = "merged-usr",
+    /// A path below a directory that is a link on most systems, such as `/var/run`.
+    LinkedDirectory = "linked-directory",
+    /// A domain with a wildcard, which has no meaning there.
+    WildcardDomain = "wildcard-domain",
     /// A pattern that reads like a regular expression.
     RegularExpression = "regular-expression",
     /// A process pattern that holds arguments.

@@ -1,82 +1,6 @@
-//! Patterns as text: their items, and the literal directories they begin with.
+//! Patterns with the directories moved that they begin with.
 
-/// Splits a pattern into its items: a quoted character, a set in brackets, or one character.
-fn items(pattern: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut rest = pattern;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '\\' => rest.chars().take(2).map(char::len_utf8).sum(),
-            '[' => set_length(rest),
-            other => other.len_utf8(),
-        };
-        let (item, tail) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        found.push(item);
-        rest = tail;
-    }
-    found
-}
-
-/// The length of the brackets that a text begins with.
-fn set_length(text: &str) -> usize {
-    let mut quoted = false;
-    for (at, character) in text.char_indices() {
-        match character {
-            _ if quoted => quoted = false,
-            '\\' => quoted = true,
-            ']' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// What an item stands for, if it is literal.
-fn literal(item: &str) -> Option<&str> {
-    match item {
-        "*" | "?" | "{" => None,
-        _ if item.starts_with('[') => None,
-        _ => Some(item.strip_prefix('\\').unwrap_or(item)),
-    }
-}
-
-/// The patterns that the braces of one stand for, in order.
-fn expand<'t>(items: &[&'t str]) -> Vec<Vec<&'t str>> {
-    let Some(open) = items.iter().position(|item| *item == "{") else {
-        return vec![items.to_vec()];
-    };
-    let (before, rest) = items.split_at(open);
-    let mut depth = 0;
-    let mut choices: Vec<Vec<&str>> = Vec::new();
-    let mut choice = Vec::new();
-    let mut after: &[&str] = &[];
-    for (at, item) in rest.iter().enumerate() {
-        match *item {
-            "{" if depth == 0 => depth = 1,
-            "," if depth == 1 => choices.push(std::mem::take(&mut choice)),
-            "}" if depth == 1 => {
-                choices.push(std::mem::take(&mut choice));
-                after = rest.get(at + 1..).unwrap_or_default();
-                break;
-            }
-            item => {
-                match item {
-                    "{" => depth += 1,
-                    "}" => depth -= 1,
-                    _ => {}
-                }
-                choice.push(item);
-            }
-        }
-    }
-    choices
-        .into_iter()
-        .flat_map(|choice| {
-            let whole: Vec<&str> = [before, &choice, after].concat();
-            expand(&whole)
-        })
-        .collect()
-}
+use crate::glob_text::{expand, items, literal, quote};
 
 /// The paths among the pattern's alternatives that are literal to their end.
 pub(super) fn literals(pattern: &str) -> Vec<String> {
@@ -141,18 +65,6 @@ fn with_directory(items: &[&str], resolve: &mut dyn FnMut(&str) -> String) -> St
     }
     let rest = items.get(last_slash + 1..).unwrap_or_default();
     format!("{}{}", quote(&resolved), rest.concat())
-}
-
-/// The pattern that matches just this text.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for character in text.chars() {
-        if "\\*?[]{}".contains(character) {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted
 }
 
 #[cfg(test)]
