@@ -44,9 +44,11 @@ pub struct Policy {
     apparmor: Option<ApparmorText>,
 }
 
-/// What a policy's `metadata` says beside name and namespace.
+/// What a policy's `metadata` says beside the name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
+    /// `metadata.namespace`, where it is given; [`PolicyId::namespace`] has the default.
+    pub namespace: Option<String>,
     /// `metadata.labels`.
     pub labels: Labels,
     /// `metadata.annotations`.

@@ -422,3 +422,16 @@ fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError
 }
 
 const TABS: &str = "YAML allows no tabs in indentation; use spaces";
+
+/// Writes a tree as one YAML document. Strings that any reader of YAML could take for something
+/// else are quoted; long ones aren't folded, and those of several lines become blocks.
+pub(crate) fn emit(tree: &impl serde::Serialize) -> String {
+    let options = serde_saphyr::ser_options! {
+        folded_wrap_chars: usize::MAX,
+    };
+    // Writing objects, lists and scalars into a string doesn't fail. JSON, which is YAML, is
+    // what is left if it ever did.
+    serde_saphyr::to_string_with_options(tree, options)
+        .or_else(|_| serde_json::to_string(tree))
+        .unwrap_or_default()
+}

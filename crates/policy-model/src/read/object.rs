@@ -302,7 +302,6 @@ impl Context<'_> {
         trail: &Trail<'_>,
     ) -> Option<(PolicyId, Metadata)> {
         let mut name = None;
-        let mut namespace = None;
         let mut metadata = Metadata::default();
         for given in self.fields(node, shape::metadata(), trail)? {
             let trail = trail.key(given.field.name);
@@ -313,7 +312,7 @@ impl Context<'_> {
             match given.field.content {
                 Content::Name => name = self.object_name(given.value, "name", 253, &trail),
                 Content::Namespace if kind == PolicyKind::KubeArmorPolicy => {
-                    namespace = self.object_name(given.value, "namespace", 63, &trail);
+                    metadata.namespace = self.object_name(given.value, "namespace", 63, &trail);
                 }
                 Content::Namespace => self.warning(
                     at,
@@ -332,9 +331,13 @@ impl Context<'_> {
                 _ => {}
             }
         }
-        if kind == PolicyKind::KubeArmorPolicy && namespace.is_none() {
-            namespace = Some(DEFAULT_NAMESPACE.to_owned());
-        }
+        let namespace = (kind == PolicyKind::KubeArmorPolicy).then(|| {
+            metadata
+                .namespace
+                .as_deref()
+                .unwrap_or(DEFAULT_NAMESPACE)
+                .to_owned()
+        });
         let id = PolicyId {
             name: name?,
             kind,
