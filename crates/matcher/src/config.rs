@@ -17,7 +17,7 @@ use thiserror::Error;
 pub struct Config {
     pub(crate) posture: Postures,
     pub(crate) root: Option<PathBuf>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: CompileLimits,
 }
 
 impl Config {
@@ -39,15 +39,15 @@ impl Config {
 
     /// Sets the limits on what is compiled.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub const fn limits(mut self, limits: CompileLimits) -> Self {
         self.limits = limits;
         self
     }
 }
 
-/// Limits on a compilation. Beyond them it fails, and says which rule is to blame.
+/// CompileLimits on a compilation. Beyond them it fails, and says which rule is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct CompileLimits {
     /// The most states that one pattern may need by itself.
     pub states_per_pattern: usize,
     /// The most automata that patterns may be spread over. Each costs time in every decision.
@@ -56,7 +56,7 @@ pub struct Limits {
     pub image_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for CompileLimits {
     fn default() -> Self {
         Self {
             states_per_pattern: 1 << 14,

@@ -15,5 +15,5 @@ mod tables;
 pub mod testing;
 
 pub use compiled::{Compile, CompiledPolicy};
-pub use config::{CompileError, Config, Limits, RuleRef};
+pub use config::{CompileError, CompileLimits, Config, RuleRef};
 pub use tables::image::{IMAGE_VERSION, ImageError};

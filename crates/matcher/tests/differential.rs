@@ -9,15 +9,15 @@ use gambeson_policy_model::Selection;
 const SETS: u64 = 2000;
 const EVENTS: usize = 50;
 
-fn compare(seed: u64) {
+fn compare(seed: u64) -> Result<(), Box<dyn std::error::Error>> {
     let mut random = Random::new(seed);
     let rules = 1 + random.below(16);
     let selection = random.selection(rules);
     let config = Config::default();
-    let compiled = CompiledPolicy::compile(&selection, &config).unwrap();
-    let reference = Evaluator::new(&selection, &config).unwrap();
+    let compiled = CompiledPolicy::compile(&selection, &config)?;
+    let reference = Evaluator::new(&selection, &config)?;
     let image = compiled.to_bytes();
-    let loaded = CompiledPolicy::from_bytes(&image).unwrap();
+    let loaded = CompiledPolicy::from_bytes(&image)?;
     assert_eq!(loaded, compiled, "seed {seed}");
     for _ in 0..EVENTS {
         let event = random.event();
@@ -30,6 +30,7 @@ fn compare(seed: u64) {
         );
         assert_eq!(loaded.decide(&event), expected, "loaded, seed {seed}");
     }
+    Ok(())
 }
 
 fn describe(selection: &Selection) -> String {
@@ -45,8 +46,6 @@ fn describe(selection: &Selection) -> String {
 }
 
 #[test]
-fn compiled_and_reference_agree_on_random_policies() {
-    for seed in 0..SETS {
-        compare(seed);
-    }
+fn compiled_and_reference_agree_on_random_policies() -> Result<(), Box<dyn std::error::Error>> {
+    (0..SETS).try_for_each(compare)
 }

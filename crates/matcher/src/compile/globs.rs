@@ -13,7 +13,7 @@ use crate::compile::nfa::{
     Bytes, Determiniser, Deterministic, Nfa, Positions, Step, TooLarge, steps,
 };
 use crate::compile::skeleton::Skeleton;
-use crate::config::{CompileError, Limits, RuleRef};
+use crate::config::{CompileError, CompileLimits, RuleRef};
 
 /// One alternative of a pattern, or an execname.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub(crate) struct Group {
 /// Spreads patterns over automata, and blames a rule where that can't be done.
 #[derive(Debug)]
 pub(crate) struct Spreader {
-    pub(crate) limits: Limits,
+    pub(crate) limits: CompileLimits,
 }
 
 /// States that patterns may have together before they are spread: this many for each step, and

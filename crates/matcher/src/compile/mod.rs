@@ -16,7 +16,7 @@ use gambeson_policy_model::{
     Action, Capability, Class, Enforcement, Object, PathScope, Preset, Protocol, Rule,
 };
 
-use crate::config::{CompileError, Limits};
+use crate::config::{CompileError, CompileLimits};
 use crate::prepare::Prepared;
 use crate::tables::automaton::Globs;
 use crate::tables::entry::Rank;
@@ -28,7 +28,7 @@ use globs::Spreader;
 use sources::SourceClasses;
 
 /// Compiles rules in the order of attribution.
-pub(crate) fn compile(prepared: &Prepared, limits: Limits) -> Result<Tables, CompileError> {
+pub(crate) fn compile(prepared: &Prepared, limits: CompileLimits) -> Result<Tables, CompileError> {
     let rules = &prepared.rules;
     let mut tables = Tables {
         head: head(prepared),
