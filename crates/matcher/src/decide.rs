@@ -10,7 +10,7 @@ use crate::reference::strictness;
 use crate::tables::automaton::Globs;
 use crate::tables::entry::{Entry, Holding, Leaf, Parts, Rank};
 use crate::tables::record::Span;
-use crate::tables::trie::{End, Trie};
+use crate::tables::trie::{End, Place, Trie};
 use crate::tables::{DeviceRow, Exception, Row, Tables, Watch};
 
 /// What conditions are asked of.
@@ -30,7 +30,8 @@ enum Found<'t> {
     Path {
         row: u32,
         globs: &'t Globs,
-        end: End<'t>,
+        end: End,
+        place: Place,
         path: &'t [u8],
     },
 }
@@ -45,13 +46,17 @@ impl Found<'_> {
     #[inline]
     fn each_pattern_row(&self, mut found: impl FnMut(u32)) {
         if let Self::Path {
-            globs, end, path, ..
+            globs,
+            end,
+            place,
+            path,
+            ..
         } = self
         {
             if !end.exact {
-                globs.rows(end.node.globs, path, end.consumed, found);
-            } else if end.node.exact_globs != 0 {
-                found(end.node.exact_globs);
+                globs.rows(place.globs, path, end.consumed, found);
+            } else if place.exact_globs != 0 {
+                found(place.exact_globs);
             }
         }
     }
@@ -166,8 +171,7 @@ impl Tables {
         found: &Found<'_>,
         decide: impl Fn(u32) -> Decision,
     ) -> Decision {
-        // A trie of one node tells no programs apart.
-        if self.sources.nodes.len() <= 1 {
+        if self.sources.is_trivial() {
             return decide(0);
         }
         match event.source.bytes() {
@@ -446,18 +450,14 @@ fn holding(event: &Event<'_>) -> Holding {
 
 #[inline]
 fn find<'t>(trie: &'t Trie, globs: &'t Globs, path: &'t [u8]) -> Found<'t> {
-    match trie.walk(path) {
-        Some(end) => Found::Path {
-            row: if end.exact {
-                end.node.exact
-            } else {
-                trie.region(&end, path)
-            },
-            globs,
-            end,
-            path,
-        },
-        None => Found::Row(0),
+    let end = trie.walk(path);
+    let place = trie.place(&end);
+    Found::Path {
+        row: trie.value(&end, &place, path),
+        globs,
+        end,
+        place,
+        path,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Patterns and execnames of one class of events, spread over automata.
 //!
-//! A pattern that is a wildcard over whole directories and then something fixed in size of
-//! components (`/**/name`, `**/*.ext`) is told by the path's end: it is walked *backward*. So is an
-//! execname. Every other pattern hangs from the trie node of its literal beginning and is walked
-//! *forward* from where the trie ends.
+//! An execname is told by the path's last component, and so is a pattern like `/**/name`: these are
+//! *names*, and lie in a trie of their own. A pattern that begins with a wildcard over directories
+//! and has no other (`**/*.ext`) is told by the path's end: it is walked *backward*. Every other
+//! pattern hangs from the trie node of its literal beginning and is walked *forward* from where the
+//! trie ends.
 //!
 //! Patterns that multiply each other's states are spread over several automata.
 
@@ -26,6 +27,8 @@ pub(crate) struct Pattern<'r> {
 /// The patterns of one class of events, by the way they are walked.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns<'r> {
+    /// Last components, and whether the path must go through some directory; with the rule.
+    pub(crate) names: Vec<(Vec<u8>, bool, u32)>,
     /// With the literal beginning that each hangs from.
     pub(crate) forward: Vec<(Vec<u8>, Pattern<'r>)>,
     pub(crate) backward: Vec<Pattern<'r>>,
@@ -34,6 +37,10 @@ pub(crate) struct Patterns<'r> {
 impl<'r> Patterns<'r> {
     /// Adds an alternative of a rule's pattern that doesn't rank as a directory.
     pub(crate) fn add_alternative(&mut self, id: u32, rule: &'r Rule, tokens: &[Token]) {
+        if let Some((name, below_directory)) = as_name(tokens) {
+            self.names.push((name, below_directory, id));
+            return;
+        }
         if let Some(steps) = backward_steps(tokens) {
             self.backward.push(Pattern { id, rule, steps });
             return;
@@ -51,16 +58,36 @@ impl<'r> Patterns<'r> {
     }
 
     /// Adds a rule's execname.
-    pub(crate) fn add_execname(&mut self, id: u32, rule: &'r Rule, name: &str) {
-        let mut steps: Vec<Step> = name
-            .bytes()
-            .rev()
-            .chain([b'/'])
-            .map(|byte| Step::One(Bytes::Single(byte)))
-            .collect();
-        steps.push(Step::Many(Bytes::Any));
-        self.backward.push(Pattern { id, rule, steps });
+    pub(crate) fn add_execname(&mut self, id: u32, name: &str) {
+        self.names.push((name.as_bytes().to_vec(), false, id));
     }
+}
+
+/// The name that `/**/name` and `**/name` are about, and whether it must be below a directory.
+fn as_name(tokens: &[Token]) -> Option<(Vec<u8>, bool)> {
+    let (below_directory, name) = match tokens {
+        [
+            Token::Byte(b'/'),
+            Token::DoubleStar { nonempty: true },
+            Token::Byte(b'/'),
+            name @ ..,
+        ] => (true, name),
+        [
+            Token::DoubleStar { nonempty: false },
+            Token::Byte(b'/'),
+            name @ ..,
+        ] => (false, name),
+        _ => return None,
+    };
+    let name: Option<Vec<u8>> = name
+        .iter()
+        .map(|token| match token {
+            Token::Byte(byte) if *byte != b'/' => Some(*byte),
+            _ => None,
+        })
+        .collect();
+    let name = name.filter(|name| !name.is_empty())?;
+    Some((name, below_directory))
 }
 
 /// The steps from the end of a path to its start, for patterns that begin with `**` or `/**` and
@@ -217,7 +244,6 @@ impl Pattern<'_> {
     fn text(&self) -> String {
         match &self.rule.object {
             Object::Pattern(glob) => glob.as_str().to_owned(),
-            Object::ExecName(name) => name.clone(),
             _ => String::new(),
         }
     }

@@ -325,12 +325,14 @@ impl<'n> Determiniser<'n> {
         let mut comb = Comb::default();
         let mut states = Vec::with_capacity(rows.len());
         for (number, (default, teeth)) in (0u32..).zip(&rows) {
-            let teeth: Vec<(u8, u32)> = teeth
-                .iter()
-                .map(|(class, next)| (*class, marked(*next)))
-                .collect();
+            let classes: Vec<u8> = teeth.iter().map(|(class, _)| *class).collect();
+            let mut successors = teeth.iter().map(|(_, next)| marked(*next));
+            let base = comb.place(&classes, |_| Slot {
+                owner: number,
+                next: successors.next().unwrap_or(0),
+            });
             states.push(State {
-                base: comb.place(number, &teeth),
+                base: base as u32,
                 default: marked(*default),
                 accept: 0,
             });
@@ -341,11 +343,10 @@ impl<'n> Determiniser<'n> {
                 classes: ClassTable(self.nfa.classes.of.clone()),
                 start: marked(start),
                 states,
-                slots: comb
-                    .into_slots(Slot::FREE)
-                    .into_iter()
-                    .map(|(owner, next)| Slot { owner, next })
-                    .collect(),
+                slots: comb.into_slots(Slot {
+                    owner: Slot::FREE,
+                    next: 0,
+                }),
             },
             accepted,
         })

@@ -51,7 +51,7 @@ pub(crate) fn compile<'r>(
                 let path = dns::path_of(domain);
                 say_directory(&mut said, &path, id, true, true);
             }
-            Object::ExecName(name) => patterns.add_execname(id, rule, name),
+            Object::ExecName(name) => patterns.add_execname(id, name),
             Object::Pattern(glob) => {
                 let (directories, alternatives) = split_alternatives(glob);
                 for directory in directories {
@@ -86,7 +86,11 @@ pub(crate) fn compile<'r>(
     let mut accepting = Accepting {
         rows: HashMap::from([(Vec::new(), 0)]),
     };
-    let mut globs = Globs::default();
+    let names = Names::new(&mut patterns.names);
+    let mut globs = Globs {
+        names: names.lay_out(&mut accepting, cells, tables),
+        ..Globs::default()
+    };
     let mut forward_accepts = Vec::new();
     for group in &forward {
         let (automaton, accepts) = accepting.finish(group, &forward_ids, cells, tables);
@@ -99,7 +103,7 @@ pub(crate) fn compile<'r>(
         globs.backward.push(automaton);
         backward_accepts.push(accepts);
     }
-    let mut trie = shape.fill(cells, tables);
+    let (mut trie, slots) = shape.fill(cells, tables);
     // What patterns say of the nodes themselves is settled here, so that a walk that ends on a node
     // needs no automaton.
     let mut tuples: HashMap<Vec<u32>, u32> = HashMap::new();
@@ -113,6 +117,7 @@ pub(crate) fn compile<'r>(
             ids.extend(accepts.get(*state as usize).into_iter().flatten());
         }
         let string = shape.skeleton.string(&shape.keys, bone);
+        ids.extend(names.of_path(string));
         for (automaton, accepts) in globs.backward.iter().zip(&backward_accepts) {
             let state = automaton.last_state(automaton.start, string.iter().rev().copied());
             ids.extend(accepts.get((state & !STOP) as usize).into_iter().flatten());
@@ -124,9 +129,10 @@ pub(crate) fn compile<'r>(
             globs.starts.extend_from_slice(tuple);
             next
         });
-        if let Some(node) = trie.nodes.get_mut(number) {
-            node.exact_globs = accepting.row(ids, cells, tables);
-            node.globs = tuple;
+        let slot = slots.get(number).copied().unwrap_or(0);
+        if let Some(place) = trie.places.get_mut(slot) {
+            place.exact_globs = accepting.row(ids, cells, tables);
+            place.globs = tuple;
         }
     }
     Ok((trie, globs))
@@ -210,8 +216,8 @@ impl<'s> Shape<'s> {
     }
 
     /// Lays the trie out and fills in the rows of nodes and regions.
-    fn fill(&self, cells: &mut Cells<'_>, tables: &mut Tables) -> Trie {
-        let mut trie = self.skeleton.lay_out(&self.keys);
+    fn fill(&self, cells: &mut Cells<'_>, tables: &mut Tables) -> (Trie, Vec<usize>) {
+        let (mut trie, slots) = self.skeleton.lay_out(&self.keys);
         let mut around = vec![Around::default()];
         trie.regions.push(Region::default());
         let mut region_of: Vec<u32> = Vec::with_capacity(self.skeleton.nodes.len());
@@ -284,9 +290,76 @@ impl<'s> Shape<'s> {
                 around.len() as u32 - 1
             };
             region_of.push(own_region);
-            if let Some(node) = trie.nodes.get_mut(number) {
-                node.exact = exact_row;
-                node.region = own_region;
+            let slot = slots.get(number).copied().unwrap_or(0);
+            if let Some(place) = trie.places.get_mut(slot) {
+                place.exact = exact_row;
+                place.region = own_region;
+            }
+        }
+        (trie, slots)
+    }
+}
+
+/// Execnames and patterns that are told by the path's last component.
+struct Names<'p> {
+    /// Sorted by name.
+    all: &'p [(Vec<u8>, bool, u32)],
+}
+
+impl<'p> Names<'p> {
+    fn new(all: &'p mut [(Vec<u8>, bool, u32)]) -> Self {
+        all.sort_unstable();
+        Self { all }
+    }
+
+    /// The rules that a path's last component is named by.
+    fn of_path(&self, path: &[u8]) -> Vec<u32> {
+        let Some(slash) = path.iter().rposition(|byte| *byte == b'/') else {
+            return Vec::new();
+        };
+        let name = path.get(slash + 1..).unwrap_or_default();
+        let first = self
+            .all
+            .partition_point(|(other, ..)| other.as_slice() < name);
+        self.all
+            .iter()
+            .skip(first)
+            .take_while(|(other, ..)| other == name)
+            .filter(|(_, below_directory, _)| !below_directory || slash >= 2)
+            .map(|(.., id)| *id)
+            .collect()
+    }
+
+    fn lay_out(
+        &self,
+        accepting: &mut Accepting,
+        cells: &mut Cells<'_>,
+        tables: &mut Tables,
+    ) -> Trie {
+        let runs = runs(self.all, |(name, ..)| name.as_slice());
+        let names: Vec<&[u8]> = runs
+            .iter()
+            .filter_map(|run| self.all.get(run.start).map(|(name, ..)| name.as_slice()))
+            .collect();
+        let skeleton = Skeleton::new(&names);
+        let (mut trie, slots) = skeleton.lay_out(&names);
+        trie.regions.push(Region::default());
+        for (bone, slot) in skeleton.nodes.iter().zip(slots) {
+            let run = bone.terminal.and_then(|key| runs.get(key as usize));
+            let named = run
+                .and_then(|run| self.all.get(run.clone()))
+                .unwrap_or_default();
+            let mut row = |top: bool| {
+                let counting = named.iter().filter(|(_, below, _)| !top || !below);
+                let mut ids: Vec<u32> = counting.map(|(.., id)| *id).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                accepting.row(ids, cells, tables)
+            };
+            let (exact, exact_globs) = (row(false), row(true));
+            if let Some(place) = trie.places.get_mut(slot) {
+                place.exact = exact;
+                place.exact_globs = exact_globs;
             }
         }
         trie

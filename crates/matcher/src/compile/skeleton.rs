@@ -1,10 +1,11 @@
 //! The shape of a trie, before anything is said of its nodes.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::compile::comb::Comb;
 use crate::tables::image::Bytes;
-use crate::tables::trie::{Edge, Node, Trie};
+use crate::tables::trie::{Node, Place, Trie};
 
 /// The nodes of a trie in preorder, so that a parent comes before its children.
 #[derive(Debug, Default)]
@@ -67,54 +68,86 @@ impl Skeleton {
         parent.map_or(0, |parent| parent.len as usize)
     }
 
-    /// Lays the shape out as tables. Labels that occur already are shared.
-    pub(crate) fn lay_out<K: AsRef<[u8]>>(&self, keys: &[K]) -> Trie {
+    /// Lays the shape out as tables. Gives the place in the tables of each node as well.
+    pub(crate) fn lay_out<K: AsRef<[u8]>>(&self, keys: &[K]) -> (Trie, Vec<usize>) {
         let mut comb = Comb::default();
+        // The root's place; nothing leads there.
+        comb.place(&[0], |_| Node::default());
+        let mut slots = vec![0; self.nodes.len()];
         let mut bases = vec![0; self.nodes.len()];
-        let mut edge_bytes: Vec<u8> = vec![0; self.nodes.len()];
-        for (bone, byte) in self.nodes.iter().zip(&mut edge_bytes) {
-            *byte = self.addition(keys, bone).first().copied().unwrap_or(0);
-        }
-        for ((number, bone), base) in (0u32..).zip(&self.nodes).zip(&mut bases) {
-            let teeth: Vec<(u8, u32)> = bone
+        let mut labels = Vec::new();
+        let mut shared: HashMap<&[u8], u32> = HashMap::new();
+        for (number, bone) in self.nodes.iter().enumerate() {
+            let owner = slots.get(number).copied().unwrap_or(0) as u32;
+            let children: Vec<(u8, u32)> = bone
                 .children
                 .iter()
-                .filter_map(|child| Some((*edge_bytes.get(*child as usize)?, *child)))
+                .filter_map(|child| {
+                    let bone = self.nodes.get(*child as usize)?;
+                    Some((*self.addition(keys, bone).first()?, *child))
+                })
                 .collect();
-            *base = comb.place(number, &teeth);
-        }
-        let mut labels = Vec::new();
-        let mut shared = std::collections::HashMap::new();
-        let nodes = self
-            .nodes
-            .iter()
-            .zip(bases)
-            .map(|(bone, base)| {
-                let label = self.addition(keys, bone).get(1..).unwrap_or_default();
-                let start = *shared.entry(label).or_insert_with(|| {
+            let bytes: Vec<u8> = children.iter().map(|(byte, _)| *byte).collect();
+            let mut of_children = children.iter();
+            let base = comb.place(&bytes, |_| {
+                let child = of_children
+                    .next()
+                    .and_then(|(_, child)| self.nodes.get(*child as usize));
+                let addition = child.map_or(&[][..], |child| self.addition(keys, child));
+                let label = addition.get(1..).unwrap_or_default();
+                let (head, tail) = label.split_at(label.len().min(8));
+                let tail = *shared.entry(tail).or_insert_with(|| {
                     let start = labels.len() as u32;
-                    labels.extend_from_slice(label);
+                    labels.extend_from_slice(tail);
                     start
                 });
                 Node {
-                    label: start,
+                    owner,
                     label_len: label.len() as u32,
-                    base,
-                    ..Node::default()
+                    head: words(head),
+                    tail,
+                    base: 0,
                 }
-            })
-            .collect();
-        Trie {
+            });
+            for (byte, child) in &children {
+                if let Some(slot) = slots.get_mut(*child as usize) {
+                    *slot = base + usize::from(*byte);
+                }
+            }
+            if let Some(of_node) = bases.get_mut(number) {
+                *of_node = base as u32;
+            }
+        }
+        let mut nodes = comb.into_slots(Node {
+            owner: Node::FREE,
+            ..Node::default()
+        });
+        for (slot, base) in slots.iter().zip(bases) {
+            if let Some(node) = nodes.get_mut(*slot) {
+                node.base = base;
+            }
+        }
+        if let Some(root) = nodes.first_mut() {
+            root.owner = Node::FREE;
+        }
+        let trie = Trie {
+            places: vec![Place::default(); nodes.len()],
             nodes,
-            edges: comb
-                .into_slots(Edge::FREE)
-                .into_iter()
-                .map(|(owner, target)| Edge { owner, target })
-                .collect(),
             regions: Vec::new(),
             labels: Bytes(labels),
-        }
+        };
+        (trie, slots)
     }
+}
+
+/// Up to eight bytes as two words, the first byte lowest.
+fn words(bytes: &[u8]) -> [u32; 2] {
+    let mut eight = [0; 8];
+    for (slot, byte) in eight.iter_mut().zip(bytes) {
+        *slot = *byte;
+    }
+    let word = u64::from_le_bytes(eight);
+    [word as u32, (word >> 32) as u32]
 }
 
 /// A skeleton under construction: the nodes in order of creation, and the chain from the root to

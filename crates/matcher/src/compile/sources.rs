@@ -112,7 +112,7 @@ fn divide(said: &[(&[u8], Says)]) -> (Trie, Vec<Vec<u32>>) {
         .filter_map(|run| said.get(run.start).map(|(key, _)| *key))
         .collect();
     let skeleton = Skeleton::new(&keys);
-    let mut trie = skeleton.lay_out(&keys);
+    let (mut trie, slots) = skeleton.lay_out(&keys);
     let mut classes: Vec<Vec<u32>> = vec![Vec::new()];
     let mut numbers: HashMap<Vec<u32>, u32> = HashMap::from([(Vec::new(), 0)]);
     let mut class = |mut members: Vec<u32>| {
@@ -175,9 +175,10 @@ fn divide(said: &[(&[u8], Says)]) -> (Trie, Vec<Vec<u32>>) {
             above
         };
         region_of.push(region);
-        if let Some(node) = trie.nodes.get_mut(number) {
-            node.exact = class(exact);
-            node.region = region;
+        let slot = slots.get(number).copied().unwrap_or(0);
+        if let Some(place) = trie.places.get_mut(slot) {
+            place.exact = class(exact);
+            place.region = region;
         }
     }
     (trie, classes)

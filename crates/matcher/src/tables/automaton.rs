@@ -7,6 +7,7 @@
 
 use super::image::Bytes;
 use super::record::{Record, record};
+use super::trie::Trie;
 
 /// Set on a successor whose every successor is itself.
 pub(crate) const STOP: u32 = 1 << 31;
@@ -85,9 +86,13 @@ impl Automaton {
     }
 }
 
-/// The automata of one class of events.
+/// The patterns and execnames of one class of events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Globs {
+    /// Last components of paths: execnames, and patterns such as `/**/name`. `exact` is the row of
+    /// those that match below some directory, `exact_globs` of those that match right below the
+    /// root.
+    pub(crate) names: Trie,
     /// Walk from where the trie ends to the path's end.
     pub(crate) forward: Vec<Automaton>,
     /// Walk from the path's end towards its start.
@@ -97,8 +102,24 @@ pub(crate) struct Globs {
 }
 
 impl Globs {
-    /// Calls `found` with the row of every automaton that accepts a path which left the trie
-    /// behind a node after `consumed` bytes.
+    /// The row of the patterns and execnames that a path's last component is; 0 for none.
+    #[inline]
+    pub(crate) fn name_row(&self, path: &[u8]) -> u32 {
+        let Some(slash) = memchr::memrchr(b'/', path) else {
+            return 0;
+        };
+        let name = path.get(slash + 1..).unwrap_or_default();
+        let end = self.names.walk(name);
+        match (end.exact, self.names.place(&end)) {
+            (false, _) => 0,
+            // `/**/name` wants a byte between its slashes.
+            (true, place) if slash >= 2 => place.exact,
+            (true, place) => place.exact_globs,
+        }
+    }
+
+    /// Calls `found` with each row of patterns that match a path which left the trie behind a node
+    /// after `consumed` bytes.
     #[inline]
     pub(crate) fn rows(
         &self,
@@ -122,6 +143,12 @@ impl Globs {
                 }
             }
         }
+        if !self.names.is_trivial() {
+            let row = self.name_row(path);
+            if row != 0 {
+                found(row);
+            }
+        }
         for automaton in &self.backward {
             let row = automaton.walk(automaton.start, path.iter().rev().copied());
             if row != 0 {
@@ -133,6 +160,6 @@ impl Globs {
     /// Size of the tables in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let automata = self.forward.iter().chain(&self.backward);
-        automata.map(Automaton::bytes).sum::<usize>() + 4 * self.starts.len()
+        automata.map(Automaton::bytes).sum::<usize>() + 4 * self.starts.len() + self.names.bytes()
     }
 }

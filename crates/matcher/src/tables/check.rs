@@ -7,7 +7,7 @@ use super::entry::{Entry, Parts};
 use super::image::ImageError;
 use super::provenance::Provenance;
 use super::record::Span;
-use super::trie::{Edge, Trie};
+use super::trie::Trie;
 use crate::compile::network::PROFILES;
 
 /// Whether a run lies within a table of this length.
@@ -82,6 +82,7 @@ pub(crate) fn tables(tables: &Tables) -> Result<(), ImageError> {
             width => automata.starts.len() / width,
         };
         trie(name, shape, row, row, tuples)?;
+        trie(name, &automata.names, row, row, usize::MAX)?;
         globs(name, automata, row)?;
     }
     for (name, list, len) in [
@@ -119,24 +120,28 @@ fn trie(
     row: impl Fn(&u32) -> bool,
     tuples: usize,
 ) -> Result<(), ImageError> {
-    let nodes = trie.nodes.len();
+    // A step uses up the edge byte, so that no walk is longer than its path whatever `owner` says.
     each(table, &trie.nodes, |node| {
-        let label = Span {
-            start: node.label,
-            len: node.label_len,
+        let tail = Span {
+            start: node.tail,
+            len: node.label_len.saturating_sub(8),
         };
-        inside(label, trie.labels.len())
-            && exact(&node.exact)
-            && row(&node.exact_globs)
-            && (node.region as usize) < trie.regions.len()
-            && (node.globs as usize) < tuples
+        inside(tail, trie.labels.len())
+    })?;
+    if trie.places.len() != trie.nodes.len() {
+        return Err(ImageError::Damaged {
+            table,
+            record: trie.places.len(),
+        });
+    }
+    each(table, &trie.places, |place| {
+        exact(&place.exact)
+            && row(&place.exact_globs)
+            && (place.region as usize) < trie.regions.len()
+            && (place.globs as usize) < tuples
     })?;
     each(table, &trie.regions, |region| {
         exact(&region.child) && exact(&region.deep)
-    })?;
-    each(table, &trie.edges, |edge| {
-        edge.owner == Edge::FREE
-            || ((edge.owner as usize) < nodes && (edge.target as usize) < nodes)
     })
 }
 

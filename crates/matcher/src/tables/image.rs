@@ -209,13 +209,14 @@ sections!(Automaton {
     slots
 });
 sections!(Globs {
+    names,
     forward,
     backward,
     starts
 });
 sections!(Trie {
     nodes,
-    edges,
+    places,
     regions,
     labels
 });

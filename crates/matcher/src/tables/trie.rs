@@ -1,9 +1,12 @@
 //! The compressed trie of paths and directories.
 //!
-//! A node stands for a byte string: that of its parent, one edge byte, and the node's label. An
-//! edge is found by adding its byte to the parent's `base`; it is there if `owner` is the parent.
+//! A node stands for a byte string: that of its parent, one edge byte, and the node's label. Nodes
+//! lie packed into one another: a parent's child for a byte is the node at `base + byte`, if that
+//! node's `owner` is the parent. The first eight bytes of a label are kept in the node, so that a
+//! step mostly takes one load and one comparison of eight bytes.
+//!
 //! A walk ends *on* a node when the path is used up, or *behind* one when the next byte has no
-//! edge or a label differs. Everything below the last node is alike then, but for one question:
+//! child or a label differs. Everything below the last node is alike then, but for one question:
 //! is the path a direct child of the deepest directory that a rule names there, or deeper? That
 //! is what a region answers.
 
@@ -11,14 +14,34 @@ use super::image::Bytes;
 use super::record::{Record, record};
 
 record! {
-    /// One node.
+    /// One node: how it is reached, and how to go on.
     Node {
-        /// Where the label starts in `labels`.
-        label: u32,
-        /// How many bytes it has.
-        label_len: u32,
-        /// Added to the next byte to find its edge.
+        /// The parent; [`Node::FREE`] for the root and where no node lies.
+        owner: u32,
+        /// Added to the next byte to find the child.
         base: u32,
+        /// How many bytes the label has.
+        label_len: u32,
+        /// The label's first eight bytes, the first one lowest, filled up with zeros.
+        head: [u32; 2],
+        /// Where the label's bytes from the ninth on start in `labels`.
+        tail: u32,
+    }
+}
+
+impl Node {
+    pub(crate) const FREE: u32 = u32::MAX;
+
+    #[inline]
+    fn head(&self) -> u64 {
+        let [low, high] = self.head;
+        u64::from(low) | u64::from(high) << 32
+    }
+}
+
+record! {
+    /// What holds at a node and behind it.
+    Place {
         /// What holds for the node's own byte string.
         exact: u32,
         /// The row of the patterns that match it; 0 for none.
@@ -28,20 +51,6 @@ record! {
         /// The tuple of states of the forward automata after the node's byte string.
         globs: u32,
     }
-}
-
-record! {
-    /// One slot of the edges of all nodes, packed into one another.
-    Edge {
-        /// The node that the edge belongs to; [`Edge::FREE`] where the slot is unused.
-        owner: u32,
-        /// The node it leads to.
-        target: u32,
-    }
-}
-
-impl Edge {
-    pub(crate) const FREE: u32 = u32::MAX;
 }
 
 record! {
@@ -59,17 +68,19 @@ record! {
 /// The tables of one trie. What `exact`, `child` and `deep` are numbers of is the caller's matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Trie {
+    /// The first is the root.
     pub(crate) nodes: Vec<Node>,
-    pub(crate) edges: Vec<Edge>,
+    /// One for each node.
+    pub(crate) places: Vec<Place>,
     pub(crate) regions: Vec<Region>,
     pub(crate) labels: Bytes,
 }
 
 /// Where a walk ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End<'t> {
+pub(crate) struct End {
     /// The last node whose byte string the path starts with.
-    pub(crate) node: &'t Node,
+    pub(crate) node: u32,
     /// How many bytes of the path that string has.
     pub(crate) consumed: usize,
     /// Whether it is the whole path.
@@ -77,62 +88,73 @@ pub(crate) struct End<'t> {
 }
 
 impl Trie {
-    /// Walks the path: one comparison a byte and two loads a node. `None` for an empty table.
+    /// Whether there is but one node, or none: every path ends behind it.
+    pub(crate) const fn is_trivial(&self) -> bool {
+        self.nodes.len() <= 1
+    }
+
+    /// Walks the path.
     #[inline]
-    pub(crate) fn walk(&self, path: &[u8]) -> Option<End<'_>> {
-        let mut number = 0;
-        let mut node = self.nodes.first()?;
-        let mut rest = path;
+    pub(crate) fn walk(&self, path: &[u8]) -> End {
+        let mut node = 0;
+        let mut base = self.nodes.first().map_or(0, |root| root.base);
+        let mut consumed = 0;
         loop {
-            let Some((byte, behind)) = rest.split_first() else {
-                return Some(End {
-                    node,
-                    consumed: path.len(),
-                    exact: true,
-                });
+            let end = End {
+                node,
+                consumed,
+                exact: false,
             };
-            let slot = (node.base as usize).wrapping_add(usize::from(*byte));
-            let next = match self.edges.get(slot) {
-                Some(edge) if edge.owner == number => self
-                    .nodes
-                    .get(edge.target as usize)
-                    .map(|node| (edge.target, node)),
-                _ => None,
+            let Some(byte) = path.get(consumed) else {
+                return End { exact: true, ..end };
             };
-            let stepped = next.and_then(|(target, node)| {
-                let rest = self.strip_label(node, behind)?;
-                Some((target, node, rest))
-            });
-            match stepped {
-                Some((target, next, behind)) => {
-                    number = target;
-                    node = next;
-                    rest = behind;
-                }
-                None => {
-                    return Some(End {
-                        node,
-                        consumed: path.len() - rest.len(),
-                        exact: false,
-                    });
-                }
+            let slot = base.wrapping_add(u32::from(*byte));
+            let Some(child) = self.nodes.get(slot as usize) else {
+                return end;
+            };
+            let behind = consumed + 1;
+            let label_len = child.label_len as usize;
+            if child.owner != node || path.len() - behind < label_len {
+                return end;
             }
+            // Bytes beyond the label are shifted out of both words.
+            let differing = eight_bytes(path, behind) ^ child.head();
+            if label_len < 8 {
+                if label_len > 0 && differing << (64 - 8 * label_len) != 0 {
+                    return end;
+                }
+            } else if differing != 0 || !self.tail_matches(child, path, behind) {
+                return end;
+            }
+            node = slot;
+            base = child.base;
+            consumed = behind + label_len;
         }
     }
 
-    /// What is left of `rest` behind the node's label, if it starts with it.
-    #[inline]
-    fn strip_label<'p>(&self, node: &Node, rest: &'p [u8]) -> Option<&'p [u8]> {
-        let start = node.label as usize;
-        let label = self.labels.get(start..start + node.label_len as usize)?;
-        let (head, tail) = rest.split_at_checked(label.len())?;
-        same_bytes(head, label).then_some(tail)
+    /// Whether the label's bytes from the ninth on are those of the path.
+    fn tail_matches(&self, node: &Node, path: &[u8], label_start: usize) -> bool {
+        let tail_len = node.label_len as usize - 8;
+        let tail = self.labels.get(node.tail as usize..);
+        let wanted = tail.and_then(|tail| tail.get(..tail_len));
+        let found = path.get(label_start + 8..label_start + 8 + tail_len);
+        wanted.is_some() && wanted == found
     }
 
-    /// What holds behind the end of a walk.
     #[inline]
-    pub(crate) fn region(&self, end: &End<'_>, path: &[u8]) -> u32 {
-        let Some(region) = self.regions.get(end.node.region as usize) else {
+    pub(crate) fn place(&self, end: &End) -> Place {
+        let place = self.places.get(end.node as usize);
+        place.copied().unwrap_or_default()
+    }
+
+    /// What holds for a path whose walk ended at this place: of its own where it ended on the node,
+    /// else of the region.
+    #[inline]
+    pub(crate) fn value(&self, end: &End, place: &Place, path: &[u8]) -> u32 {
+        if end.exact {
+            return place.exact;
+        }
+        let Some(region) = self.regions.get(place.region as usize) else {
             return 0;
         };
         if region.child == region.deep {
@@ -148,34 +170,36 @@ impl Trie {
         }
     }
 
-    /// What holds for a path: of its own where it ends on a node, else of its region.
+    /// What holds for a path.
     #[inline]
     pub(crate) fn find(&self, path: &[u8]) -> u32 {
-        match self.walk(path) {
-            Some(end) if end.exact => end.node.exact,
-            Some(end) => self.region(&end, path),
-            None => 0,
-        }
+        let end = self.walk(path);
+        self.value(&end, &self.place(&end), path)
     }
 
     /// Size of the tables in bytes.
     pub(crate) fn bytes(&self) -> usize {
         4 * (self.nodes.len() * Node::WORDS
-            + self.edges.len() * Edge::WORDS
+            + self.places.len() * Place::WORDS
             + self.regions.len() * Region::WORDS)
             + self.labels.len()
     }
 }
 
-/// Compares two short runs of one length. Eight bytes at a time beat a call to `memcmp` on labels,
-/// most of which are shorter than that.
+/// The eight bytes from `at` on, the first one lowest; zeros where the path is shorter.
 #[inline]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    let (words_a, rest_a) = a.as_chunks::<8>();
-    let (words_b, rest_b) = b.as_chunks::<8>();
-    words_a
-        .iter()
-        .zip(words_b)
-        .all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
-        && rest_a.iter().zip(rest_b).all(|(a, b)| a == b)
+fn eight_bytes(path: &[u8], at: usize) -> u64 {
+    let rest = path.get(at..).unwrap_or_default();
+    if let Some(eight) = rest.first_chunk::<8>() {
+        return u64::from_le_bytes(*eight);
+    }
+    match path.last_chunk::<8>() {
+        Some(_) if rest.is_empty() => 0,
+        // The last eight bytes, with those in front of `at` shifted out.
+        Some(eight) => u64::from_le_bytes(*eight) >> (64 - 8 * rest.len()),
+        None => rest
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
 }
