@@ -165,6 +165,15 @@ fn nulls_and_unknown_fields_are_no_news() {
 }
 
 #[test]
+fn what_is_ignored_can_be_deep() {
+    let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
+    let line = format!(r#"{{"x":{deep},"op":"read","path":"/x"}}"#);
+    assert_eq!(event(&line), Event::read("/x"));
+    let line = format!(r#"{{"op":"read","path":{deep}}}"#);
+    assert!(error(&line).contains("invalid type: sequence"));
+}
+
+#[test]
 fn nothing_is_copied_without_escapes() {
     let line = r#"{"op":"exec","path":"/bin/sh","args":["-c"]}"#;
     let Operation::Exec { args, .. } = event(line).operation else {
