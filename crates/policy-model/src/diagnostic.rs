@@ -1,8 +1,13 @@
 //! Diagnostics: what is wrong or doubtful in a policy, where, and what to do about it.
 
+mod render;
+
 use std::fmt;
 
 use serde::Serialize;
+use serde::ser::SerializeStruct;
+
+pub use render::{SourceMap, render_human};
 
 use crate::identity::Location;
 
@@ -54,6 +59,66 @@ codes! {
     // Reading.
     /// The text is not YAML.
     Syntax = "syntax",
+    /// The text is not UTF-8, or holds a control character.
+    Encoding = "encoding",
+    /// A limit on size, depth, aliases or number is exceeded.
+    LimitExceeded = "limit-exceeded",
+    /// A file of a folder can't be read.
+    Unreadable = "unreadable",
+    /// The document is no object of Kubernetes: `apiVersion` or `kind` is missing or no name.
+    NotAnObject = "not-an-object",
+    /// The document is of a kind that is not decided here.
+    UnsupportedKind = "unsupported-kind",
+    /// The policy is of another API version.
+    UnsupportedVersion = "unsupported-version",
+    /// A name that Kubernetes doesn't take.
+    InvalidName = "invalid-name",
+    /// A namespace on a kind that has none.
+    IgnoredNamespace = "ignored-namespace",
+    /// A field that the schema doesn't have there.
+    UnknownField = "unknown-field",
+    /// A field that is given twice.
+    DuplicateKey = "duplicate-key",
+    /// A field that must be given.
+    MissingField = "missing-field",
+    /// A null where a value is expected.
+    NullValue = "null-value",
+    /// A value of another type than the schema's.
+    WrongType = "wrong-type",
+    /// A string that Kubernetes' YAML 1.1 reader takes for a boolean.
+    AmbiguousString = "ambiguous-string",
+    /// A value that is none of the names that are allowed.
+    InvalidValue = "invalid-value",
+    /// A number beyond its range, or a list that is too long.
+    OutOfRange = "out-of-range",
+    /// Fields that exclude each other.
+    ConflictingFields = "conflicting-fields",
+    /// A field that has no effect where it stands.
+    IgnoredField = "ignored-field",
+    /// A path that no file can have.
+    InvalidPath = "invalid-path",
+    /// A path that is longer than KubeArmor's schema allows.
+    LongPath = "long-path",
+    /// A directory without its trailing slash.
+    MissingSlash = "missing-slash",
+    /// A file's path with a trailing slash.
+    TrailingSlash = "trailing-slash",
+    /// A pattern that is not in the dialect.
+    InvalidPattern = "invalid-pattern",
+    /// A comma list where one name is expected.
+    CommaList = "comma-list",
+    /// A protocol that is not in the schema.
+    UnknownProtocol = "unknown-protocol",
+    /// A capability that is not in the schema.
+    UnknownCapability = "unknown-capability",
+    /// A system call that is not in the schema.
+    UnknownSyscall = "unknown-syscall",
+    /// A preset that is not known.
+    UnknownPreset = "unknown-preset",
+    /// A rule that names nothing and so matches nothing.
+    MatchesNothing = "matches-nothing",
+    /// More problems than are listed.
+    TooManyProblems = "too-many-problems",
     // Lints.
     /// An Allow rule switches its class into allow-list mode.
     AllowListMode = "allow-list-mode",
@@ -111,4 +176,33 @@ pub struct Diagnostic {
     /// The field path from the top of the document, such as `spec.process.matchPaths[0].path`;
     /// empty for the document itself.
     pub field: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}[{}]: {}",
+            self.location, self.severity, self.code, self.message
+        )
+    }
+}
+
+impl Serialize for Diagnostic {
+    /// As in the command's JSON: code, severity, message, line, column, field and, where there is
+    /// one, help.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let length = 6 + usize::from(self.help.is_some());
+        let mut object = serializer.serialize_struct("Diagnostic", length)?;
+        object.serialize_field("code", &self.code)?;
+        object.serialize_field("severity", &self.severity)?;
+        object.serialize_field("message", &self.message)?;
+        object.serialize_field("line", &self.location.line)?;
+        object.serialize_field("column", &self.location.column)?;
+        object.serialize_field("field", &self.field)?;
+        if let Some(help) = &self.help {
+            object.serialize_field("help", help)?;
+        }
+        object.end()
+    }
 }

@@ -373,7 +373,6 @@ fn scan(bytes: &[u8]) -> Result<Vec<Item>, GlobError> {
                 let mut any = ByteSet::EMPTY;
                 any.invert();
                 any.remove(b'/');
-                any.remove(0);
                 current.push(Item::Set(any));
             }
             b'[' => {
@@ -459,7 +458,6 @@ fn scan_set(bytes: &[u8], open: usize) -> Result<(ByteSet, usize), GlobError> {
         set.invert();
     }
     set.remove(b'/');
-    set.remove(0);
     Ok((set, at + 1))
 }
 

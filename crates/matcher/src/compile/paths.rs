@@ -1,0 +1,339 @@
+//! The tables of a class whose objects are paths: process, file and, in the form of a path, DNS.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use gambeson_policy_model::{Object, Rule};
+
+use crate::compile::cells::{Cells, Context};
+use crate::compile::dns;
+use crate::compile::globs::{Group, Patterns, Spreader, split_alternatives};
+use crate::compile::skeleton::{Skeleton, runs};
+use crate::config::CompileError;
+use crate::tables::Tables;
+use crate::tables::automaton::{Automaton, Globs, STOP};
+use crate::tables::entry::Rank;
+use crate::tables::trie::{Region, Trie};
+
+/// What a key of the trie says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Says {
+    /// This rule names exactly the key.
+    Exact(u32),
+    /// The key is a directory, and this rule matches the directory itself.
+    Itself(u32),
+    /// The key is a directory, slash and all, and this rule matches its direct children.
+    Children(u32),
+    /// So it does, and everything below.
+    Below(u32),
+    /// The forward pattern at this place hangs from here.
+    Hanging(usize),
+}
+
+/// Compiles rules of one class.
+pub(crate) fn compile<'r>(
+    rules: impl Iterator<Item = (u32, &'r Rule)>,
+    cells: &mut Cells<'_>,
+    tables: &mut Tables,
+    spreader: &Spreader,
+) -> Result<(Trie, Globs), CompileError> {
+    let mut patterns = Patterns::default();
+    let mut said: Vec<(Vec<u8>, Says)> = Vec::new();
+    for (id, rule) in rules {
+        match &rule.object {
+            Object::Path(path) => said.push((path.clone().into_bytes(), Says::Exact(id))),
+            Object::Directory(directory) => {
+                let path = directory.path.as_bytes();
+                say_directory(&mut said, path, id, directory.recursive, true);
+            }
+            Object::Domain(domain) => {
+                let path = dns::path_of(domain);
+                say_directory(&mut said, &path, id, true, true);
+            }
+            Object::ExecName(name) => patterns.add_execname(id, rule, name),
+            Object::Pattern(glob) => {
+                let (directories, alternatives) = split_alternatives(glob);
+                for directory in directories {
+                    say_directory(&mut said, &directory, id, true, false);
+                }
+                for alternative in alternatives {
+                    patterns.add_alternative(id, rule, alternative);
+                }
+            }
+            _ => {}
+        }
+    }
+    for (place, (literal, _)) in patterns.forward.iter().enumerate() {
+        said.push((literal.clone(), Says::Hanging(place)));
+    }
+    said.sort_unstable();
+    said.dedup();
+    let shape = Shape::new(&said);
+    let forward = spreader.forward(
+        &patterns.forward,
+        &shape.skeleton,
+        &shape.keys,
+        &shape.hanging(),
+    )?;
+    let backward = spreader.backward(&patterns.backward)?;
+    let forward_ids: Vec<u32> = patterns
+        .forward
+        .iter()
+        .map(|(_, pattern)| pattern.id)
+        .collect();
+    let backward_ids: Vec<u32> = patterns.backward.iter().map(|pattern| pattern.id).collect();
+    let mut accepting = Accepting {
+        rows: HashMap::from([(Vec::new(), 0)]),
+    };
+    let mut globs = Globs::default();
+    let mut forward_accepts = Vec::new();
+    for group in &forward {
+        let (automaton, accepts) = accepting.finish(group, &forward_ids, cells, tables);
+        globs.forward.push(automaton);
+        forward_accepts.push(accepts);
+    }
+    let mut backward_accepts = Vec::new();
+    for group in &backward {
+        let (automaton, accepts) = accepting.finish(group, &backward_ids, cells, tables);
+        globs.backward.push(automaton);
+        backward_accepts.push(accepts);
+    }
+    let mut trie = shape.fill(cells, tables);
+    // What patterns say of the nodes themselves is settled here, so that a walk that ends on a node
+    // needs no automaton.
+    let mut tuples: HashMap<Vec<u32>, u32> = HashMap::new();
+    for (number, bone) in shape.skeleton.nodes.iter().enumerate() {
+        let tuple: Vec<u32> = forward
+            .iter()
+            .map(|group| group.after_node.get(number).copied().unwrap_or(0))
+            .collect();
+        let mut ids: Vec<u32> = Vec::new();
+        for (state, accepts) in tuple.iter().zip(&forward_accepts) {
+            ids.extend(accepts.get(*state as usize).into_iter().flatten());
+        }
+        let string = shape.skeleton.string(&shape.keys, bone);
+        for (automaton, accepts) in globs.backward.iter().zip(&backward_accepts) {
+            let state = automaton.last_state(automaton.start, string.iter().rev().copied());
+            ids.extend(accepts.get((state & !STOP) as usize).into_iter().flatten());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let next = tuples.len() as u32;
+        let tuple = *tuples.entry(tuple).or_insert_with_key(|tuple| {
+            globs.starts.extend_from_slice(tuple);
+            next
+        });
+        if let Some(node) = trie.nodes.get_mut(number) {
+            node.exact_globs = accepting.row(ids, cells, tables);
+            node.globs = tuple;
+        }
+    }
+    Ok((trie, globs))
+}
+
+/// Says what a directory's rule does of its keys. A pattern that ranks as a directory doesn't match
+/// the directory itself.
+fn say_directory(
+    said: &mut Vec<(Vec<u8>, Says)>,
+    path: &[u8],
+    id: u32,
+    recursive: bool,
+    itself: bool,
+) {
+    let below = if recursive {
+        Says::Below(id)
+    } else {
+        Says::Children(id)
+    };
+    said.push((path.to_vec(), below));
+    if itself {
+        said.push((path.to_vec(), Says::Itself(id)));
+        if let Some(bare) = path.strip_suffix(b"/").filter(|bare| !bare.is_empty()) {
+            said.push((bare.to_vec(), Says::Itself(id)));
+        }
+    }
+}
+
+/// The keys and the shape of the trie over them.
+struct Shape<'s> {
+    said: &'s [(Vec<u8>, Says)],
+    runs: Vec<Range<usize>>,
+    keys: Vec<&'s [u8]>,
+    skeleton: Skeleton,
+}
+
+/// What holds around a directory: for its direct children, and for what is deeper.
+#[derive(Clone, Default)]
+struct Around {
+    children: Rc<Context>,
+    deep: Rc<Context>,
+}
+
+impl<'s> Shape<'s> {
+    fn new(said: &'s [(Vec<u8>, Says)]) -> Self {
+        let runs = runs(said, |(key, _)| key.as_slice());
+        let keys: Vec<&[u8]> = runs
+            .iter()
+            .filter_map(|run| said.get(run.start).map(|(key, _)| key.as_slice()))
+            .collect();
+        let skeleton = Skeleton::new(&keys);
+        Self {
+            said,
+            runs,
+            keys,
+            skeleton,
+        }
+    }
+
+    /// What is said of a node's own key.
+    fn said_of(&self, terminal: Option<u32>) -> &'s [(Vec<u8>, Says)] {
+        terminal
+            .and_then(|key| self.runs.get(key as usize))
+            .and_then(|run| self.said.get(run.clone()))
+            .unwrap_or_default()
+    }
+
+    /// For each node the places of the forward patterns that hang from it.
+    fn hanging(&self) -> Vec<Vec<usize>> {
+        let nodes = self.skeleton.nodes.iter();
+        nodes
+            .map(|bone| {
+                let said = self.said_of(bone.terminal).iter();
+                said.filter_map(|(_, says)| match says {
+                    Says::Hanging(place) => Some(*place),
+                    _ => None,
+                })
+                .collect()
+            })
+            .collect()
+    }
+
+    /// Lays the trie out and fills in the rows of nodes and regions.
+    fn fill(&self, cells: &mut Cells<'_>, tables: &mut Tables) -> Trie {
+        let mut trie = self.skeleton.lay_out(&self.keys);
+        let mut around = vec![Around::default()];
+        trie.regions.push(Region::default());
+        let mut region_of: Vec<u32> = Vec::with_capacity(self.skeleton.nodes.len());
+        for (number, bone) in self.skeleton.nodes.iter().enumerate() {
+            let above = region_of.get(bone.parent as usize).copied().unwrap_or(0);
+            let outside = around.get(above as usize).cloned().unwrap_or_default();
+            let region = trie
+                .regions
+                .get(above as usize)
+                .copied()
+                .unwrap_or_default();
+            let inside = self
+                .skeleton
+                .string(&self.keys, bone)
+                .get(region.directory_len as usize..)
+                .unwrap_or_default();
+            let is_deep = inside.contains(&b'/');
+            let said = self.said_of(bone.terminal);
+            let of = |wanted: fn(Says) -> Option<u32>| -> Vec<u32> {
+                said.iter().filter_map(|(_, says)| wanted(*says)).collect()
+            };
+            let exact = of(|says| match says {
+                Says::Exact(id) => Some(id),
+                _ => None,
+            });
+            let itself = of(|says| match says {
+                Says::Itself(id) => Some(id),
+                _ => None,
+            });
+            let below = of(|says| match says {
+                Says::Below(id) => Some(id),
+                _ => None,
+            });
+            let mut children = of(|says| match says {
+                Says::Children(id) | Says::Below(id) => Some(id),
+                _ => None,
+            });
+            children.sort_unstable();
+            let exact_row = if exact.is_empty() && itself.is_empty() {
+                if is_deep { region.deep } else { region.child }
+            } else {
+                let base = if is_deep {
+                    &outside.deep
+                } else {
+                    &outside.children
+                };
+                let mut context = Context::clone(base);
+                cells.apply(tables, &mut context, &itself, Rank::DIRECTORY);
+                cells.apply(tables, &mut context, &exact, Rank::EXACT);
+                cells.row(tables, &context)
+            };
+            let own_region = if children.is_empty() {
+                above
+            } else {
+                let mut deep = outside.deep.clone();
+                if !below.is_empty() {
+                    cells.apply(tables, Rc::make_mut(&mut deep), &below, Rank::DIRECTORY);
+                }
+                let mut direct = Context::clone(&outside.deep);
+                cells.apply(tables, &mut direct, &children, Rank::DIRECTORY);
+                trie.regions.push(Region {
+                    directory_len: bone.len,
+                    child: cells.row(tables, &direct),
+                    deep: cells.row(tables, &deep),
+                });
+                around.push(Around {
+                    children: Rc::new(direct),
+                    deep,
+                });
+                around.len() as u32 - 1
+            };
+            region_of.push(own_region);
+            if let Some(node) = trie.nodes.get_mut(number) {
+                node.exact = exact_row;
+                node.region = own_region;
+            }
+        }
+        trie
+    }
+}
+
+/// Rows of the sets of patterns and execnames that match together.
+struct Accepting {
+    rows: HashMap<Vec<u32>, u32>,
+}
+
+impl Accepting {
+    /// The row of rules in order of their ids.
+    fn row(&mut self, ids: Vec<u32>, cells: &mut Cells<'_>, tables: &mut Tables) -> u32 {
+        if let Some(row) = self.rows.get(&ids) {
+            return *row;
+        }
+        let mut context = Context::default();
+        cells.apply_patterns(tables, &mut context, &ids);
+        let row = cells.row(tables, &context);
+        self.rows.insert(ids, row);
+        row
+    }
+
+    /// Fills in what each state accepts. Gives the automaton and the rules of each state.
+    fn finish(
+        &mut self,
+        group: &Group,
+        ids: &[u32],
+        cells: &mut Cells<'_>,
+        tables: &mut Tables,
+    ) -> (Automaton, Vec<Vec<u32>>) {
+        let mut automaton = group.built.automaton.clone();
+        let mut accepts = Vec::with_capacity(group.built.accepted.len());
+        for (state, accepted) in automaton.states.iter_mut().zip(&group.built.accepted) {
+            let mut matching: Vec<u32> = accepted
+                .iter()
+                .filter_map(|place| group.patterns.get(*place as usize))
+                .filter_map(|place| ids.get(*place).copied())
+                .collect();
+            matching.sort_unstable();
+            matching.dedup();
+            if !matching.is_empty() {
+                state.accept = self.row(matching.clone(), cells, tables);
+            }
+            accepts.push(matching);
+        }
+        (automaton, accepts)
+    }
+}

@@ -1,0 +1,526 @@
+//! Deciding an event on compiled tables. Allocates nothing.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use gambeson_policy_model::{Class, Decision, Device, Event, Operation, Preset, RuleId, Verdict};
+
+use crate::compile::{dns, network};
+use crate::reference::strictness;
+use crate::tables::automaton::Globs;
+use crate::tables::entry::{Entry, Holding, Leaf, Parts, Rank};
+use crate::tables::record::Span;
+use crate::tables::trie::{End, Trie};
+use crate::tables::{DeviceRow, Exception, Row, Tables, Watch};
+
+/// What conditions are asked of.
+#[derive(Clone, Copy)]
+struct Circumstances<'e> {
+    holding: Holding,
+    /// The arguments; `None` where there can be none, and every list holds.
+    args: Option<&'e [Cow<'e, [u8]>]>,
+}
+
+/// What the tables have on an object.
+#[derive(Clone, Copy)]
+enum Found<'t> {
+    /// One row.
+    Row(u32),
+    /// A row of a trie, and those of patterns.
+    Path {
+        row: u32,
+        globs: &'t Globs,
+        end: End<'t>,
+        path: &'t [u8],
+    },
+}
+
+impl Found<'_> {
+    const fn row(&self) -> u32 {
+        match self {
+            Self::Row(row) | Self::Path { row, .. } => *row,
+        }
+    }
+
+    #[inline]
+    fn each_pattern_row(&self, mut found: impl FnMut(u32)) {
+        if let Self::Path {
+            globs, end, path, ..
+        } = self
+        {
+            if !end.exact {
+                globs.rows(end.node.globs, path, end.consumed, found);
+            } else if end.node.exact_globs != 0 {
+                found(end.node.exact_globs);
+            }
+        }
+    }
+}
+
+/// Who grants or denies, and who watches.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    grant: Option<Leaf>,
+    watch: Option<Leaf>,
+}
+
+impl Tables {
+    /// Decides an event.
+    #[inline]
+    pub(crate) fn decide(&self, event: &Event<'_>) -> Decision {
+        let decision = self.decide_enforced(event);
+        // The pod's annotation asks for reports only.
+        if self.head.audited != 0 && decision.verdict == Verdict::Block {
+            return Decision {
+                verdict: Verdict::Audit,
+                ..decision
+            };
+        }
+        decision
+    }
+
+    #[inline]
+    fn decide_enforced(&self, event: &Event<'_>) -> Decision {
+        match &event.operation {
+            Operation::Read { path } | Operation::Write { path } => match path.bytes() {
+                Some(path) => {
+                    let found = find(&self.file, &self.file_globs, path);
+                    self.judge(Class::File, &found, event, None)
+                }
+                None => self.unresolvable(Class::File),
+            },
+            Operation::Exec { path, args } => match path.bytes() {
+                Some(path) => {
+                    let found = find(&self.process, &self.process_globs, path);
+                    self.judge(Class::Process, &found, event, Some(args))
+                }
+                None => self.unresolvable(Class::Process),
+            },
+            Operation::MapExec { path } => match path.bytes() {
+                Some(path) => self.mapping(path, event),
+                None => self.unresolvable(Class::Process),
+            },
+            Operation::Socket(socket) if !socket.in_class() => Decision::ALLOW,
+            Operation::Socket(socket) => {
+                let row = self.network.get(network::profile(socket));
+                self.judge_row(Class::Network, row, event)
+            }
+            Operation::Capability(capability) => {
+                let row = self.capabilities.get(usize::from(capability.number()));
+                self.judge_row(Class::Capabilities, row, event)
+            }
+            Operation::Preset(preset) => {
+                let place = Preset::ALL.iter().position(|known| known == preset);
+                let row = place.and_then(|place| self.presets.get(place));
+                self.judge_row(Class::Presets, row, event)
+            }
+            Operation::Dns { domain } => self.dns(domain, event),
+            Operation::Syscall { name, path } => {
+                let path = path.as_ref().and_then(|path| path.bytes());
+                self.syscall(name, path, event)
+            }
+            Operation::Device(device) => self.device(device),
+            _ => Decision::ALLOW,
+        }
+    }
+
+    fn unresolvable(&self, class: Class) -> Decision {
+        if !self.head.in_allow_list_mode(class) && !self.head.can_deny(class) {
+            return Decision::ALLOW;
+        }
+        match self.head.posture(class) {
+            Verdict::Block => Decision::by_posture(Verdict::Block),
+            Verdict::Allow | Verdict::Audit => Decision::by_posture(Verdict::Audit),
+        }
+    }
+
+    fn judge_row(&self, class: Class, row: Option<&u32>, event: &Event<'_>) -> Decision {
+        let found = Found::Row(row.copied().unwrap_or(0));
+        self.judge(class, &found, event, None)
+    }
+
+    #[inline]
+    fn judge(
+        &self,
+        class: Class,
+        found: &Found<'_>,
+        event: &Event<'_>,
+        args: Option<&Vec<Cow<'_, [u8]>>>,
+    ) -> Decision {
+        let around = Circumstances {
+            holding: holding(event),
+            args: args.map(Vec::as_slice),
+        };
+        self.for_source(event, found, |source| {
+            let outcome = self.outcome(found, source, around, self.head.watches(class));
+            self.settle(class, outcome)
+        })
+    }
+
+    /// Decides as the event's source class, or, where the source is unresolvable, as the one that
+    /// comes off worst.
+    #[inline]
+    fn for_source(
+        &self,
+        event: &Event<'_>,
+        found: &Found<'_>,
+        decide: impl Fn(u32) -> Decision,
+    ) -> Decision {
+        // A trie of one node tells no programs apart.
+        if self.sources.nodes.len() <= 1 {
+            return decide(0);
+        }
+        match event.source.bytes() {
+            Some(source) => decide(self.sources.find(source)),
+            None => self.for_every_source(found, decide),
+        }
+    }
+
+    #[cold]
+    fn for_every_source(&self, found: &Found<'_>, decide: impl Fn(u32) -> Decision) -> Decision {
+        let [mut worst, deeper] = self.unnamed_sources().map(&decide);
+        if strictness(&deeper) > strictness(&worst) {
+            worst = deeper;
+        }
+        let mut consider = |row: u32| {
+            let row = self.row(row);
+            for list in [row.grant_exceptions, row.watch_exceptions] {
+                for exception in self.exceptions(list) {
+                    let decision = decide(exception.class);
+                    if strictness(&decision) > strictness(&worst) {
+                        worst = decision;
+                    }
+                }
+            }
+        };
+        consider(found.row());
+        found.each_pattern_row(consider);
+        worst
+    }
+
+    /// The classes of programs that no rule names by itself: right below the root, and deeper. No
+    /// policy text holds the byte 0xff.
+    fn unnamed_sources(&self) -> [u32; 2] {
+        [b"/\xff".as_slice(), b"/\xff/\xff"].map(|path| self.sources.find(path))
+    }
+
+    #[inline]
+    fn row(&self, number: u32) -> Row {
+        self.rows.get(number as usize).copied().unwrap_or_default()
+    }
+
+    fn exceptions(&self, list: u32) -> &[Exception] {
+        let list = self.exception_lists.get(list as usize);
+        list.copied().unwrap_or_default().of(&self.exceptions)
+    }
+
+    /// The entry of a source class.
+    #[inline]
+    fn entry(&self, default: Entry, exceptions: u32, source: u32) -> Entry {
+        if exceptions == 0 || source == 0 {
+            return default;
+        }
+        let list = self.exceptions(exceptions);
+        match list.binary_search_by_key(&source, |exception| exception.class) {
+            Ok(place) => list.get(place).map_or(default, |exception| exception.entry),
+            Err(_) => default,
+        }
+    }
+
+    /// Follows an entry to the rule that it stands for.
+    #[inline]
+    fn leaf(&self, entry: Entry, around: Circumstances<'_>) -> Option<Leaf> {
+        match entry.parts() {
+            Parts::Nothing => None,
+            Parts::Leaf(leaf) => Some(leaf),
+            Parts::Block(_) | Parts::Test(_) => self.conditional_leaf(entry, around),
+        }
+    }
+
+    fn conditional_leaf(&self, mut entry: Entry, around: Circumstances<'_>) -> Option<Leaf> {
+        loop {
+            entry = match entry.parts() {
+                Parts::Nothing => return None,
+                Parts::Leaf(leaf) => return Some(leaf),
+                Parts::Block(block) => *self
+                    .blocks
+                    .get(block as usize)?
+                    .get(around.holding.index())?,
+                Parts::Test(test) => {
+                    let test = self.tests.get(test as usize)?;
+                    if self.args_hold(test.list, around.args) {
+                        test.holds
+                    } else {
+                        test.fails
+                    }
+                }
+            };
+        }
+    }
+
+    fn args_hold(&self, list: u32, args: Option<&[Cow<'_, [u8]>]>) -> bool {
+        let allowed = self.lists.get(list as usize).copied().unwrap_or_default();
+        let allowed = allowed.of(&self.arguments);
+        args.unwrap_or_default().iter().all(|arg| {
+            allowed
+                .binary_search_by(|span: &Span| span.of(&self.text).cmp(arg.as_ref()))
+                .is_ok()
+        })
+    }
+
+    #[inline]
+    fn outcome(
+        &self,
+        found: &Found<'_>,
+        source: u32,
+        around: Circumstances<'_>,
+        watches: bool,
+    ) -> Outcome {
+        let watch_of = |row: &Row| {
+            if watches {
+                self.leaf(self.entry(row.watch, row.watch_exceptions, source), around)
+            } else {
+                None
+            }
+        };
+        let row = self.row(found.row());
+        let base = self.leaf(self.entry(row.grant, row.grant_exceptions, source), around);
+        let mut watch = watch_of(&row);
+        let mut patterns = None;
+        found.each_pattern_row(|number| {
+            let row = self.row(number);
+            let grant = self.leaf(self.entry(row.grant, row.grant_exceptions, source), around);
+            patterns = join_patterns(patterns, grant);
+            watch = first_to_watch(watch, watch_of(&row));
+        });
+        Outcome {
+            grant: put_upon(base, patterns),
+            watch,
+        }
+    }
+
+    /// Steps 3 to 5: from who won to the decision.
+    #[inline]
+    fn settle(&self, class: Class, outcome: Outcome) -> Decision {
+        let decision = match outcome.grant {
+            Some(leaf) if leaf.denies => return Decision::by_rule(Verdict::Block, leaf.rule),
+            Some(leaf) => Decision::by_rule(Verdict::Allow, leaf.rule),
+            None if self.head.in_allow_list_mode(class) => {
+                Decision::by_posture(self.head.posture(class))
+            }
+            None => Decision::ALLOW,
+        };
+        match outcome.watch {
+            Some(leaf) if decision.verdict != Verdict::Block => {
+                Decision::by_rule(Verdict::Audit, leaf.rule)
+            }
+            _ => decision,
+        }
+    }
+
+    /// "Only a denial counts … and an allowed mapping names no rule."
+    fn mapping(&self, path: &[u8], event: &Event<'_>) -> Decision {
+        let found = if self.head.in_allow_list_mode(Class::Process) {
+            find(&self.mapping, &self.mapping_globs, path)
+        } else {
+            find(&self.process, &self.process_globs, path)
+        };
+        let around = Circumstances {
+            holding: holding(event),
+            args: None,
+        };
+        self.for_source(event, &found, |source| {
+            match self.outcome(&found, source, around, false).grant {
+                Some(leaf) if leaf.denies => Decision::by_rule(Verdict::Block, leaf.rule),
+                _ => Decision::ALLOW,
+            }
+        })
+    }
+
+    fn dns(&self, domain: &str, event: &Event<'_>) -> Decision {
+        // Longer than any name that DNS can carry.
+        let mut buffer = [0; 1024];
+        let mut len = 0;
+        dns::write_path(domain, |byte| {
+            if let Some(slot) = buffer.get_mut(len) {
+                *slot = byte;
+                len += 1;
+            }
+        });
+        let path = match buffer.get(..len) {
+            Some(path) if !path.is_empty() => path,
+            _ => b"/",
+        };
+        let found = Found::Row(self.dns.find(path));
+        self.judge(Class::Dns, &found, event, None)
+    }
+
+    fn syscall(&self, name: &str, path: Option<&[u8]>, event: &Event<'_>) -> Decision {
+        let text = |span: Span| span.of(&self.text);
+        let watches = self
+            .syscalls
+            .binary_search_by(|syscall| text(syscall.name).cmp(name.as_bytes()))
+            .ok()
+            .and_then(|place| self.syscalls.get(place))
+            .map_or(&[][..], |syscall| syscall.watches.of(&self.watches));
+        let about = |watch: &Watch| {
+            let scope = text(watch.path);
+            match watch.scope {
+                Watch::ANYWHERE => true,
+                Watch::FILE => path == Some(scope),
+                _ => path.is_some_and(|path| {
+                    path == scope
+                        || scope.strip_suffix(b"/") == Some(path)
+                        || path.strip_prefix(scope).is_some_and(|rest| {
+                            watch.scope == Watch::BELOW || !rest.contains(&b'/')
+                        })
+                }),
+            }
+        };
+        let decide = |source: u32| {
+            let winner = watches
+                .iter()
+                .filter(|watch| about(watch))
+                .filter(|watch| {
+                    watch.sourced == 0
+                        || watch
+                            .sources
+                            .of(&self.members)
+                            .binary_search(&source)
+                            .is_ok()
+                })
+                .min_by_key(|watch| syscall_order(watch));
+            winner.map_or(Decision::ALLOW, |watch| {
+                Decision::by_rule(Verdict::Audit, RuleId(watch.rule))
+            })
+        };
+        match event.source.bytes() {
+            Some(source) => decide(self.sources.find(source)),
+            None => watches
+                .iter()
+                .flat_map(|watch| watch.sources.of(&self.members))
+                .copied()
+                .chain(self.unnamed_sources())
+                .map(decide)
+                .max_by_key(strictness)
+                .unwrap_or(Decision::ALLOW),
+        }
+    }
+
+    fn device(&self, device: &Device) -> Decision {
+        let has = |bit: u32, row: &DeviceRow, want: u32, have: Option<i32>| {
+            row.given >> bit & 1 == 0 || have.map(i32::cast_unsigned) == Some(want)
+        };
+        let best = |watching: bool| {
+            self.devices
+                .iter()
+                .filter(|row| (row.effect == DeviceRow::WATCHES) == watching)
+                .filter(|row| {
+                    row.class == u32::from(device.class.0)
+                        && has(0, row, row.subclass, device.subclass)
+                        && has(1, row, row.protocol, device.protocol)
+                        && has(2, row, row.level, device.level)
+                })
+                .max_by(|a, b| {
+                    let key = |row: &DeviceRow| (row.given.count_ones(), row.effect);
+                    key(a).cmp(&key(b)).then(b.rule.cmp(&a.rule))
+                })
+        };
+        let leaf = |row: &DeviceRow| Leaf {
+            rank: Rank::EXACT,
+            denies: row.effect == DeviceRow::DENIES,
+            rule: RuleId(row.rule),
+        };
+        let outcome = Outcome {
+            grant: best(false).map(leaf),
+            watch: best(true).map(leaf),
+        };
+        self.settle(Class::Devices, outcome)
+    }
+}
+
+fn holding(event: &Event<'_>) -> Holding {
+    let is_read = matches!(event.operation, Operation::Read { .. });
+    Holding::new(event.is_owner(), is_read, event.tty)
+}
+
+#[inline]
+fn find<'t>(trie: &'t Trie, globs: &'t Globs, path: &'t [u8]) -> Found<'t> {
+    match trie.walk(path) {
+        Some(end) => Found::Path {
+            row: if end.exact {
+                end.node.exact
+            } else {
+                trie.region(&end, path)
+            },
+            globs,
+            end,
+            path,
+        },
+        None => Found::Row(0),
+    }
+}
+
+/// The watch that goes first: sourced ones, then the narrower scope, then the smaller rule.
+fn syscall_order(watch: &Watch) -> (bool, u8, Reverse<u32>, u32) {
+    let (tier, depth) = match watch.scope {
+        Watch::FILE => (0, 0),
+        Watch::ANYWHERE => (2, 0),
+        _ => (1, watch.path.len),
+    };
+    (watch.sourced == 0, tier, Reverse(depth), watch.rule)
+}
+
+/// Joins what two sets of patterns and execnames say: those that name the source go first, an
+/// execname among them stays one, deny wins.
+#[inline]
+fn join_patterns(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
+    let (Some(a), Some(b)) = (a, b) else {
+        return a.or(b);
+    };
+    Some(match (a.rank.is_sourced(), b.rank.is_sourced()) {
+        (true, false) => a,
+        (false, true) => b,
+        _ => Leaf {
+            rank: a.rank.min(b.rank),
+            ..deny_wins(a, b)
+        },
+    })
+}
+
+/// Step 3, with the smaller rule where both say the same.
+#[inline]
+fn deny_wins(a: Leaf, b: Leaf) -> Leaf {
+    match (a.denies, b.denies) {
+        (true, false) => a,
+        (false, true) => b,
+        _ if a.rule <= b.rule => a,
+        _ => b,
+    }
+}
+
+/// Puts what patterns say upon what paths and directories do.
+#[inline]
+fn put_upon(base: Option<Leaf>, patterns: Option<Leaf>) -> Option<Leaf> {
+    let (Some(base), Some(patterns)) = (base, patterns) else {
+        return base.or(patterns);
+    };
+    Some(if base.rank < patterns.rank {
+        base
+    } else if base.denies && patterns.rank.yields_to_deny_of(base.rank) {
+        // "A pattern doesn't silence a deny of the deepest directory."
+        deny_wins(base, patterns)
+    } else {
+        patterns
+    })
+}
+
+/// Steps 1 and 2 among those that watch.
+#[inline]
+fn first_to_watch(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
+    let (Some(a), Some(b)) = (a, b) else {
+        return a.or(b);
+    };
+    let key = |leaf: Leaf| (leaf.rank.tier(), leaf.rule);
+    Some(if key(a) <= key(b) { a } else { b })
+}

@@ -1,0 +1,147 @@
+//! Entries: what a table says of an event once its object and its source class are known.
+//!
+//! An entry is one 32-bit word. Its two highest bits tell what the rest is:
+//!
+//! | bits 31–30 | rest |
+//! |---|---|
+//! | 00 | nothing: no rule speaks |
+//! | 01 | a leaf: bits 27–25 rank, bit 24 denies, bits 23–0 the rule's id |
+//! | 10 | the number of a block of eight entries, one for each state of the conditions |
+//! | 11 | the number of a test of an exec's arguments, with two entries |
+
+use gambeson_policy_model::RuleId;
+
+/// One word of a table: see the module's documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Entry(pub(crate) u32);
+
+/// How a leaf ranks; the smaller wins. The order is that of steps 1 and 2 of the decision model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Rank(u8);
+
+impl Rank {
+    /// An exact path, or the strongest tier of a class without paths.
+    pub(crate) const EXACT: Self = Self(0);
+    /// Patterns and execnames, with an execname among them.
+    pub(crate) const EXECNAME: Self = Self(1);
+    /// Patterns alone.
+    pub(crate) const PATTERN: Self = Self(2);
+    /// Directories, or the weakest tier of a class without paths.
+    pub(crate) const DIRECTORY: Self = Self(3);
+
+    /// Added to the rank of rules that name no source.
+    const UNSOURCED: u8 = 4;
+
+    pub(crate) const fn sourced(self, sourced: bool) -> Self {
+        if sourced {
+            self
+        } else {
+            Self(self.0 + Self::UNSOURCED)
+        }
+    }
+
+    pub(crate) const fn is_sourced(self) -> bool {
+        self.0 < Self::UNSOURCED
+    }
+
+    /// The rank with patterns and execnames alike.
+    pub(crate) const fn tier(self) -> Self {
+        if self.0 & 3 == Self::EXECNAME.0 {
+            Self(self.0 + 1)
+        } else {
+            self
+        }
+    }
+
+    /// Whether patterns of this rank leave room for a deny of the directory of that rank.
+    pub(crate) const fn yields_to_deny_of(self, directory: Self) -> bool {
+        self.0 & 3 == Self::PATTERN.0 && directory.0 == self.0 + 1
+    }
+}
+
+/// A decided entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) rank: Rank,
+    pub(crate) denies: bool,
+    pub(crate) rule: RuleId,
+}
+
+/// An entry taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    Nothing,
+    Leaf(Leaf),
+    Block(u32),
+    Test(u32),
+}
+
+const KIND: u32 = 30;
+const NUMBER: u32 = (1 << KIND) - 1;
+const DENIES: u32 = 1 << 24;
+const RANK: u32 = 25;
+
+impl Entry {
+    pub(crate) const NOTHING: Self = Self(0);
+
+    /// The most rules that ids can tell apart.
+    pub(crate) const MAX_RULES: usize = 1 << 24;
+
+    pub(crate) const fn leaf(leaf: Leaf) -> Self {
+        let denies = if leaf.denies { DENIES } else { 0 };
+        Self(1 << KIND | (leaf.rank.0 as u32) << RANK | denies | (leaf.rule.0 & (DENIES - 1)))
+    }
+
+    pub(crate) const fn block(number: u32) -> Self {
+        Self(2 << KIND | (number & NUMBER))
+    }
+
+    pub(crate) const fn test(number: u32) -> Self {
+        Self(3 << KIND | (number & NUMBER))
+    }
+
+    #[inline]
+    pub(crate) const fn parts(self) -> Parts {
+        match self.0 >> KIND {
+            0 => Parts::Nothing,
+            1 => Parts::Leaf(Leaf {
+                rank: Rank((self.0 >> RANK & 7) as u8),
+                denies: self.0 & DENIES != 0,
+                rule: RuleId(self.0 & (DENIES - 1)),
+            }),
+            2 => Parts::Block(self.0 & NUMBER),
+            _ => Parts::Test(self.0 & NUMBER),
+        }
+    }
+}
+
+/// The state of an event's conditions but for arguments: an index into a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holding(u8);
+
+impl Holding {
+    /// How many states there are.
+    pub(crate) const COUNT: usize = 8;
+    pub(crate) const OWNER: u8 = 1;
+    pub(crate) const READ: u8 = 2;
+    pub(crate) const NO_TTY: u8 = 4;
+
+    pub(crate) const fn new(is_owner: bool, is_read: bool, has_tty: bool) -> Self {
+        Self(is_owner as u8 | (is_read as u8) << 1 | (!has_tty as u8) << 2)
+    }
+
+    #[inline]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Every state.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..8).map(Self)
+    }
+
+    /// Whether all the conditions in `needed` hold.
+    pub(crate) const fn holds(self, needed: u8) -> bool {
+        self.0 & needed == needed
+    }
+}

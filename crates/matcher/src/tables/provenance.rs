@@ -1,0 +1,202 @@
+//! What a decision's rule is called and where it is written. Beside the tables that decide, and
+//! never looked at while deciding.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use gambeson_policy_model::{Action, Class, PolicyKind, Rule, RuleId, RuleInfo, RuleList};
+
+use super::image::Bytes;
+use super::record::{Record, Span, record};
+
+record! {
+    /// One policy.
+    PolicyRecord {
+        /// Its name, in `text`.
+        name: Span,
+        /// Its namespace, in `text`.
+        namespace: Span,
+        /// Its place in [`PolicyKind::ALL`], and in bit 8 whether it has a namespace.
+        kind: u32,
+    }
+}
+
+record! {
+    /// One rule.
+    RuleRecord {
+        /// The policy it stands in.
+        policy: u32,
+        /// Bits 0–7 the class, 8–15 the list, 16–23 the action, 24–31 the severity.
+        what: u32,
+        /// Its place in the list.
+        index: u32,
+        /// The file.
+        file: u32,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+        /// The list of tags.
+        tags: u32,
+        /// The message.
+        message: u32,
+    }
+}
+
+const LISTS: [RuleList; 9] = [
+    RuleList::MatchPaths,
+    RuleList::MatchDirectories,
+    RuleList::MatchPatterns,
+    RuleList::MatchProtocols,
+    RuleList::MatchDnsQueries,
+    RuleList::MatchCapabilities,
+    RuleList::MatchSyscalls,
+    RuleList::MatchDevice,
+    RuleList::Presets,
+];
+
+const ACTIONS: [Action; 3] = [Action::Allow, Action::Audit, Action::Block];
+
+impl RuleRecord {
+    /// Class, list and action, if the record has ones that exist.
+    pub(crate) fn what(&self) -> Option<(Class, RuleList, Action)> {
+        let [class, list, action, _] = self.what.to_le_bytes();
+        Some((
+            *Class::ALL.get(usize::from(class))?,
+            *LISTS.get(usize::from(list))?,
+            *ACTIONS.get(usize::from(action))?,
+        ))
+    }
+}
+
+/// Names and places of all rules.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Provenance {
+    pub(crate) text: Bytes,
+    pub(crate) policies: Vec<PolicyRecord>,
+    /// File names, in `text`.
+    pub(crate) files: Vec<Span>,
+    /// Tags, in `text`.
+    pub(crate) tags: Vec<Span>,
+    /// Lists of tags, each a run of `tags`.
+    pub(crate) tag_lists: Vec<Span>,
+    /// Messages, in `text`.
+    pub(crate) messages: Vec<Span>,
+    pub(crate) rules: Vec<RuleRecord>,
+}
+
+/// Numbers things in the order in which they first come.
+struct Numbers<T>(HashMap<T, u32>);
+
+impl<T: Hash + Eq> Numbers<T> {
+    fn of(&mut self, thing: T, new: impl FnOnce()) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(thing).or_insert_with(|| {
+            new();
+            next
+        })
+    }
+}
+
+impl Provenance {
+    pub(crate) fn new(rules: &[Rule]) -> Self {
+        let mut own = Self::default();
+        let mut policies = Numbers(HashMap::new());
+        let mut files = Numbers(HashMap::new());
+        let mut tag_lists = Numbers(HashMap::new());
+        let mut messages = Numbers(HashMap::new());
+        let mut add = {
+            let text = &mut own.text;
+            |string: &str| {
+                let start = text.len() as u32;
+                text.extend_from_slice(string.as_bytes());
+                Span {
+                    start,
+                    len: string.len() as u32,
+                }
+            }
+        };
+        for rule in rules {
+            let policy = policies.of(&*rule.policy, || {
+                let kind = PolicyKind::ALL
+                    .iter()
+                    .position(|kind| *kind == rule.policy.kind);
+                let namespace = rule.policy.namespace.as_deref();
+                own.policies.push(PolicyRecord {
+                    name: add(&rule.policy.name),
+                    namespace: add(namespace.unwrap_or_default()),
+                    kind: kind.unwrap_or(0) as u32 | u32::from(namespace.is_some()) << 8,
+                });
+            });
+            let file = files.of(&*rule.location.file, || {
+                own.files.push(add(&rule.location.file))
+            });
+            let message = messages.of(&*rule.message, || own.messages.push(add(&rule.message)));
+            let tags = tag_lists.of(&*rule.tags, || {
+                own.tag_lists.push(Span {
+                    start: own.tags.len() as u32,
+                    len: rule.tags.len() as u32,
+                });
+                own.tags.extend(rule.tags.iter().map(|tag| add(tag)));
+            });
+            let list = LISTS
+                .iter()
+                .position(|list| *list == rule.list)
+                .unwrap_or(0);
+            let action = ACTIONS
+                .iter()
+                .position(|action| *action == rule.action)
+                .unwrap_or(0);
+            own.rules.push(RuleRecord {
+                policy,
+                what: u32::from_le_bytes([
+                    rule.class as u8,
+                    list as u8,
+                    action as u8,
+                    rule.severity,
+                ]),
+                index: rule.index,
+                file,
+                line: rule.location.line,
+                column: rule.location.column,
+                tags,
+                message,
+            });
+        }
+        own
+    }
+
+    pub(crate) fn rule(&self, id: RuleId) -> Option<RuleInfo<'_>> {
+        let rule = self.rules.get(id.0 as usize)?;
+        let text = |span: &Span| std::str::from_utf8(span.of(&self.text)).unwrap_or_default();
+        let policy = self.policies.get(rule.policy as usize)?;
+        let [kind, has_namespace, ..] = policy.kind.to_le_bytes();
+        let (class, list, action) = rule.what()?;
+        let tags = self.tag_lists.get(rule.tags as usize)?.of(&self.tags);
+        let [.., severity] = rule.what.to_le_bytes();
+        Some(RuleInfo {
+            policy: text(&policy.name),
+            kind: *PolicyKind::ALL.get(usize::from(kind))?,
+            namespace: (has_namespace == 1).then(|| text(&policy.namespace)),
+            class,
+            list,
+            index: rule.index,
+            action,
+            severity,
+            tags: tags.iter().map(text).collect(),
+            message: text(self.messages.get(rule.message as usize)?),
+            file: text(self.files.get(rule.file as usize)?),
+            line: rule.line,
+            column: rule.column,
+        })
+    }
+
+    /// Size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+            + 4 * PolicyRecord::WORDS * self.policies.len()
+            + 4 * RuleRecord::WORDS * self.rules.len()
+            + 4 * Span::WORDS
+                * (self.files.len() + self.tags.len() + self.tag_lists.len() + self.messages.len())
+    }
+}

@@ -1,0 +1,209 @@
+//! Diagnostics for people: the line of YAML with a caret below it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+
+use super::{Diagnostic, Severity};
+use crate::lines;
+
+/// The texts of the files that were read, so that diagnostics can show their lines.
+#[derive(Debug, Clone, Default)]
+pub struct SourceMap {
+    /// `None` where two different texts were read under one name: no line is better than a
+    /// wrong one.
+    texts: BTreeMap<Arc<str>, Option<Text>>,
+}
+
+/// A text and where its lines begin, so that a line is found without a walk through the file.
+#[derive(Debug, Clone)]
+struct Text {
+    text: Arc<str>,
+    line_starts: Arc<[usize]>,
+}
+
+impl SourceMap {
+    /// Remembers the text of a file.
+    pub fn insert(&mut self, file: Arc<str>, text: Arc<str>) {
+        let known = match self.texts.get(&file) {
+            None => {
+                let line_starts = lines::split_inclusive(&text)
+                    .scan(0, |next, line| {
+                        let start = *next;
+                        *next += line.len();
+                        Some(start)
+                    })
+                    .collect();
+                Some(Text { text, line_starts })
+            }
+            Some(Some(known)) if known.text == text => return,
+            Some(_) => None,
+        };
+        self.texts.insert(file, known);
+    }
+
+    /// The text of a file.
+    #[must_use]
+    pub fn get(&self, file: &str) -> Option<&Arc<str>> {
+        self.texts.get(file)?.as_ref().map(|text| &text.text)
+    }
+
+    /// One line of a file, counted from 1, without what ends it.
+    #[must_use]
+    pub fn line(&self, file: &str, line: u32) -> Option<&str> {
+        let text = self.texts.get(file)?.as_ref()?;
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        let start = *text.line_starts.get(index)?;
+        lines::split(text.text.get(start..)?).next()
+    }
+
+    /// Takes over what another map remembers.
+    pub fn extend(&mut self, other: Self) {
+        for (file, text) in other.texts {
+            match text {
+                Some(text) => self.insert(file, text.text),
+                None => {
+                    self.texts.insert(file, None);
+                }
+            }
+        }
+    }
+}
+
+/// The most characters of a line that are shown; what is shown then lies around the caret.
+const SHOWN: usize = 120;
+/// How many characters before the caret are shown at least, where a line is cut.
+const BEFORE: usize = 60;
+
+/// Renders diagnostics for people, each with its line and a caret where the text is known, and
+/// with the help.
+///
+/// ```
+/// use gambeson_policy_model::{Reader, render_human};
+/// let reading = Reader::new().read_str("web.yaml", "kind: KubeArmorPolicy\nspc: {}\n");
+/// let text = render_human(reading.diagnostics(), reading.sources(), false);
+/// assert!(text.contains("--> web.yaml:2:1"));
+/// assert!(text.contains("2 | spc: {}\n  | ^^^"));
+/// ```
+#[must_use]
+pub fn render_human<'a>(
+    diagnostics: impl IntoIterator<Item = &'a Diagnostic>,
+    sources: &SourceMap,
+    color: bool,
+) -> String {
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out.push_str(&render_one(diagnostic, sources, &renderer));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let at = &diagnostic.location;
+    let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut group = level
+        .primary_title(&*diagnostic.message)
+        .id(diagnostic.code.name())
+        .element(
+            Origin::path(&*at.file)
+                .line(number(at.line))
+                .char_column(number(at.column)),
+        );
+    let window = sources
+        .line(&at.file, at.line)
+        .map(|line| Window::around(line, number(at.column).saturating_sub(1)));
+    if let Some(window) = &window {
+        group = group.element(
+            Snippet::source(&*window.text)
+                .line_start(number(at.line))
+                .fold(false)
+                .annotation(AnnotationKind::Primary.span(window.start..window.end)),
+        );
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(&**help));
+    }
+    renderer.render(&[group])
+}
+
+/// What is shown of a line, and the bytes of it that are underlined.
+struct Window {
+    text: String,
+    start: usize,
+    end: usize,
+}
+
+impl Window {
+    /// The part of a line around a column (in characters, from 0).
+    fn around(line: &str, column: usize) -> Self {
+        let characters: Vec<char> = line.chars().collect();
+        let column = column.min(characters.len());
+        let from = if characters.len() <= SHOWN {
+            0
+        } else {
+            column.saturating_sub(BEFORE)
+        };
+        let mut text = String::new();
+        if from > 0 {
+            text.push('…');
+        }
+        text.extend(characters.iter().skip(from).take(column - from));
+        let start = text.len();
+        let shown = SHOWN.saturating_sub(column - from);
+        let after = || characters.iter().skip(column);
+        let mark = token_length(after().copied()).min(shown);
+        text.extend(after().take(mark));
+        let end = text.len();
+        text.extend(after().skip(mark).take(shown - mark));
+        if characters.len() - column > shown {
+            text.push('…');
+        }
+        Self { text, start, end }
+    }
+}
+
+/// How many characters belong to the key or value that begins here.
+fn token_length(characters: impl Iterator<Item = char>) -> usize {
+    let mut characters = characters.peekable();
+    let Some(first) = characters.next() else {
+        return 0;
+    };
+    let mut length = 1;
+    if first == '"' || first == '\'' {
+        while let Some(c) = characters.next() {
+            length += 1;
+            if c == '\\' && first == '"' {
+                length += usize::from(characters.next().is_some());
+            } else if c == first {
+                return length;
+            }
+        }
+        return length;
+    }
+    if matches!(first, '[' | ']' | '{' | '}' | ',') {
+        return length;
+    }
+    while let Some(c) = characters.next() {
+        let ends = match c {
+            ':' => characters.peek().is_none_or(|next| next.is_whitespace()),
+            ',' | ']' | '}' => characters.peek().is_none_or(|next| next.is_whitespace()),
+            _ => c.is_whitespace(),
+        };
+        if ends {
+            break;
+        }
+        length += 1;
+    }
+    length
+}

@@ -1,0 +1,380 @@
+//! What every part of the reader shares: the mode, the problems found so far, and the walk over
+//! an object's fields.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Mode;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::identity::Location;
+use crate::node::{Node, Place, Value};
+use crate::shape::{Field, Shape};
+use crate::text;
+
+/// The most problems that are listed for one document.
+const MAX_PROBLEMS: usize = 1_000;
+
+/// The way from the top of the document to a value. It becomes text only where a problem is.
+#[derive(Clone, Copy)]
+pub(super) struct Trail<'a> {
+    parent: Option<&'a Trail<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Top,
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Trail<'a> {
+    pub(super) const TOP: Self = Self {
+        parent: None,
+        step: Step::Top,
+    };
+
+    pub(super) const fn key(&'a self, key: &'a str) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Key(key),
+        }
+    }
+
+    pub(super) const fn index(&'a self, index: usize) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Index(index),
+        }
+    }
+}
+
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+            let is_top = matches!(parent.step, Step::Top);
+            match self.step {
+                Step::Key(key) if is_top => f.write_str(&text::shorten(key))?,
+                Step::Key(key) => write!(f, ".{}", text::shorten(key))?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Top => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A place in the text and in the document.
+#[derive(Clone, Copy)]
+pub(super) struct Spot<'a> {
+    pub(super) place: Place,
+    pub(super) trail: &'a Trail<'a>,
+}
+
+/// A field that is given, and not null.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'n> {
+    pub(super) field: &'static Field,
+    pub(super) key: &'n Node,
+    pub(super) value: &'n Node,
+}
+
+/// A problem: what is wrong, and what to do about it.
+pub(super) struct Problem {
+    code: Code,
+    message: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The reader of one document.
+pub(super) struct Context<'a> {
+    file: &'a Arc<str>,
+    mode: Mode,
+    diagnostics: Vec<Diagnostic>,
+    dropped: usize,
+}
+
+impl<'a> Context<'a> {
+    pub(super) const fn new(file: &'a Arc<str>, mode: Mode) -> Self {
+        Self {
+            file,
+            mode,
+            diagnostics: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    pub(super) const fn is_strict(&self) -> bool {
+        matches!(self.mode, Mode::Strict)
+    }
+
+    pub(super) fn location(&self, place: Place) -> Location {
+        Location {
+            file: Arc::clone(self.file),
+            line: place.line,
+            column: place.column,
+        }
+    }
+
+    /// What was found, in the order of the text.
+    pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by(|a, b| {
+            (a.location.line, a.location.column).cmp(&(b.location.line, b.location.column))
+        });
+        if let (true, Some(last)) = (self.dropped > 0, self.diagnostics.last()) {
+            self.diagnostics.push(Diagnostic {
+                code: Code::TooManyProblems,
+                severity: Severity::Error,
+                message: format!("{} more problems are not listed", self.dropped),
+                help: None,
+                location: last.location.clone(),
+                field: String::new(),
+            });
+        }
+        self.diagnostics
+    }
+
+    fn report(&mut self, severity: Severity, at: Spot<'_>, problem: Problem) {
+        if self.diagnostics.len() >= MAX_PROBLEMS {
+            self.dropped += 1;
+            return;
+        }
+        self.diagnostics.push(Diagnostic {
+            code: problem.code,
+            severity,
+            message: problem.message,
+            help: problem.help,
+            location: self.location(at.place),
+            field: at.trail.to_string(),
+        });
+    }
+
+    /// What can't be read in either mode.
+    pub(super) fn error(&mut self, at: Spot<'_>, problem: Problem) {
+        self.report(Severity::Error, at, problem);
+    }
+
+    /// What can be read in either mode, but is doubtful.
+    pub(super) fn warning(&mut self, at: Spot<'_>, problem: Problem) {
+        self.report(Severity::Warning, at, problem);
+    }
+
+    /// A deviation from the schema: an error in strict mode; in lenient mode a warning that says
+    /// what was assumed.
+    pub(super) fn deviation(&mut self, at: Spot<'_>, mut problem: Problem, assumed: &str) {
+        if self.is_strict() {
+            self.report(Severity::Error, at, problem);
+        } else {
+            problem.message = format!("{}; {assumed}", problem.message);
+            self.report(Severity::Warning, at, problem);
+        }
+    }
+
+    /// The pairs of an object; reports what is none.
+    pub(super) fn object<'n>(
+        &mut self,
+        node: &'n Node,
+        trail: &Trail<'_>,
+    ) -> Option<&'n [(Node, Node)]> {
+        match &node.value {
+            Value::Map(pairs) => Some(pairs),
+            _ => {
+                let at = Spot {
+                    place: node.place,
+                    trail,
+                };
+                self.error(
+                    at,
+                    Problem::new(
+                        Code::WrongType,
+                        format!("expected an object, found {}", node.describe()),
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// The items of a list; reports what is none.
+    pub(super) fn list<'n>(&mut self, node: &'n Node, trail: &Trail<'_>) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::List(items) => Some(items),
+            _ => {
+                let at = Spot {
+                    place: node.place,
+                    trail,
+                };
+                let help = match &node.value {
+                    Value::Map(_) => "begin each item with `- `",
+                    _ => "write a list, even of one item",
+                };
+                self.error(
+                    at,
+                    Problem::new(
+                        Code::WrongType,
+                        format!("expected a list, found {}", node.describe()),
+                    )
+                    .help(help),
+                );
+                None
+            }
+        }
+    }
+
+    /// The fields of an object that are given and not null, in the order of the schema. Reports
+    /// unknown fields, fields given twice, nulls and what is missing.
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        shape: &'static Shape,
+        trail: &Trail<'_>,
+    ) -> Option<Vec<Given<'n>>> {
+        let pairs = self.object(node, trail)?;
+        let mut given: Vec<Given<'n>> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            let Some(field) = self.known_field(key, shape, trail) else {
+                continue;
+            };
+            let found = Given { field, key, value };
+            match given.iter_mut().find(|g| std::ptr::eq(g.field, field)) {
+                None => given.push(found),
+                Some(earlier) => {
+                    let first = earlier.key.place;
+                    *earlier = found;
+                    self.duplicate(key, first, trail);
+                }
+            }
+        }
+        for field in shape.fields() {
+            let Some(assumed) = field.required else {
+                continue;
+            };
+            if !given.iter().any(|g| std::ptr::eq(g.field, field)) {
+                let trail = trail.key(field.name);
+                let at = Spot {
+                    place: node.place,
+                    trail: &trail,
+                };
+                let problem =
+                    Problem::new(Code::MissingField, format!("`{}` is missing", field.name));
+                self.deviation(at, problem, assumed);
+            }
+        }
+        given.retain(|g| !self.is_null(g, trail));
+        Some(given)
+    }
+
+    /// A key that stands twice: the last one counts.
+    pub(super) fn duplicate(&mut self, key: &Node, first: Place, trail: &Trail<'_>) {
+        let name = key.text().unwrap_or_default();
+        let trail = trail.key(name);
+        let at = Spot {
+            place: key.place,
+            trail: &trail,
+        };
+        let problem = Problem::new(
+            Code::DuplicateKey,
+            format!(
+                "`{}` is given twice, first in line {}",
+                text::shorten(name),
+                first.line
+            ),
+        )
+        .help("keep one of the two");
+        self.deviation(at, problem, "this one counts");
+    }
+
+    /// Reports a null; lenient reading takes it as not given.
+    fn is_null(&mut self, given: &Given<'_>, trail: &Trail<'_>) -> bool {
+        if !given.value.is_null() {
+            return false;
+        }
+        if given.field.content.may_be_null() {
+            return true;
+        }
+        let trail = trail.key(given.field.name);
+        let at = Spot {
+            place: given.key.place,
+            trail: &trail,
+        };
+        let problem = Problem::new(Code::NullValue, format!("`{}` is null", given.field.name))
+            .help("give it a value, or leave it out");
+        let assumed = given.field.required.unwrap_or("taken as not given");
+        self.deviation(at, problem, assumed);
+        true
+    }
+
+    fn known_field(
+        &mut self,
+        key: &Node,
+        shape: &'static Shape,
+        trail: &Trail<'_>,
+    ) -> Option<&'static Field> {
+        let name = match key.scalar() {
+            Some(scalar) => &*scalar.text,
+            None => {
+                let at = Spot {
+                    place: key.place,
+                    trail,
+                };
+                self.error(
+                    at,
+                    Problem::new(
+                        Code::WrongType,
+                        format!("expected a field's name, found {}", key.describe()),
+                    ),
+                );
+                return None;
+            }
+        };
+        if let Some(field) = shape.fields().find(|field| field.name == name) {
+            return Some(field);
+        }
+        let trail = trail.key(name);
+        let at = Spot {
+            place: key.place,
+            trail: &trail,
+        };
+        let mut problem = Problem::new(
+            Code::UnknownField,
+            format!("there is no field `{}` here", text::shorten(name)),
+        );
+        let lenient = || shape.fields().chain(shape.lenient_fields());
+        if !self.is_strict() {
+            let taken = lenient().find(|field| field.name.eq_ignore_ascii_case(name));
+            if let Some(field) = taken {
+                self.deviation(
+                    at,
+                    problem,
+                    &format!("taken as `{}` all the same", field.name),
+                );
+                return Some(field);
+            }
+        }
+        problem = match text::nearest(name, shape.fields().map(|field| field.name)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!(
+                "the fields here are {}",
+                text::list(shape.fields().map(|field| field.name), "and")
+            )),
+        };
+        self.deviation(at, problem, "ignored");
+        None
+    }
+}
