@@ -4,6 +4,7 @@
 //! policies select; an **event** ([`Event`]) is judged by the rules that apply, and ends in a
 //! **decision** ([`Decision`]).
 
+mod alert;
 mod capability;
 mod decision;
 mod device;
@@ -37,6 +38,7 @@ mod workload_json;
 mod write;
 mod yaml;
 
+pub use alert::{Alert, AlertContext, AlertError, DEFAULT_POSTURE, ExecEvent, PodOwner, UnixTime};
 pub use capability::Capability;
 pub use decision::{Cause, Decision, RuleId, Verdict};
 pub use device::{Device, DeviceClass, DeviceMatch};

@@ -68,20 +68,27 @@ pub(super) fn write(out: &mut String, bytes: &[u8]) {
 
     out.push('"');
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                control @ ..' ' => {
+        let mut rest = chunk.valid();
+        // What needs no escape is copied in one piece.
+        while let Some(at) = rest.find(|character| matches!(character, '"' | '\\' | ..' ')) {
+            let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            out.push_str(plain);
+            let mut tail = tail.chars();
+            match tail.next() {
+                Some('"') => out.push_str("\\\""),
+                Some('\\') => out.push_str("\\\\"),
+                Some('\n') => out.push_str("\\n"),
+                Some('\t') => out.push_str("\\t"),
+                Some('\r') => out.push_str("\\r"),
+                Some(control) => {
                     // Writing to a string never fails.
                     let _ = write!(out, "\\u{:04x}", u32::from(control));
                 }
-                other => out.push(other),
+                None => {}
             }
+            rest = tail.as_str();
         }
+        out.push_str(rest);
         for byte in chunk.invalid() {
             let _ = write!(out, "\\udc{byte:02x}");
         }

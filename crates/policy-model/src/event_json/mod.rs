@@ -13,7 +13,11 @@
 //!
 //! Every event may have `source`, `uid`, `owner` and `tty`. A null counts as not given, but for
 //! `path`: there it says that the path could not be computed, as do the kernel's names for objects
-//! without a path (`memfd:`, `pipe:[`, `socket:[`, `anon_inode:`). Other fields are ignored.
+//! without a path (`memfd:`, `pipe:[`, `socket:[`, `anon_inode:`). A path that ends in ` (deleted)` is
+//! a path like any other. Fields that aren't listed are ignored.
+//!
+//! `args` are the arguments after `argv[0]`; a first one that is the path or its last component is
+//! taken for `argv[0]` and left out. `argv` is the whole vector, for who wants no guessing.
 //!
 //! Paths and arguments are bytes. Those that are no UTF-8 are written as lone surrogates, the byte
 //! `0xff` as `\udcff`, which is what Python's `json.dumps(os.fsdecode(path))` gives.

@@ -88,13 +88,13 @@ const fn object_field(object: &Object) -> &'static str {
 /// The first Allow rule of every class that has a posture.
 fn allow_list_mode(rules: &[Rule], found: &mut Vec<Diagnostic>) {
     for class in Class::ALL {
-        let (things, posture) = match class {
-            Class::Process => ("programs", "file"),
-            Class::File => ("files", "file"),
-            Class::Network => ("sockets", "network"),
-            Class::Dns => ("domains", "network"),
-            Class::Capabilities => ("capabilities", "capabilities"),
-            Class::Devices => ("devices", "device"),
+        let (name, things, posture) = match class {
+            Class::Process => ("process", "programs", "file"),
+            Class::File => ("file", "files", "file"),
+            Class::Network => ("network", "sockets", "network"),
+            Class::Dns => ("DNS", "domains", "network"),
+            Class::Capabilities => ("capabilities", "capabilities", "capabilities"),
+            Class::Devices => ("device", "devices", "device"),
             Class::Syscalls | Class::Presets => continue,
         };
         let first = rules
@@ -109,8 +109,8 @@ fn allow_list_mode(rules: &[Rule], found: &mut Vec<Diagnostic>) {
             found.push(rule_warning(
                 Code::AllowListMode,
                 format!(
-                    "this Allow rule makes an allow-list of the class{conditioned}: {things} that no \
-                     rule grants or denies take the default posture"
+                    "this Allow rule puts the {name} class into allow-list mode{conditioned}: {things} \
+                     that no rule grants or denies take the default posture"
                 ),
                 format!(
                     "they are denied where the {posture} posture is block, reported where it is \
