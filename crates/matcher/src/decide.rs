@@ -210,6 +210,12 @@ impl Tables {
 
     #[inline]
     fn row(&self, number: u32) -> Row {
+        if Row::as_leaf(number).is_some() {
+            return Row {
+                grant: Entry(number),
+                ..Row::default()
+            };
+        }
         self.rows.get(number as usize).copied().unwrap_or_default()
     }
 

@@ -318,6 +318,13 @@ impl<'r> Cells<'r> {
             watch,
             watch_exceptions: self.watch_exceptions(tables, context),
         };
+        let only_grant = Row {
+            grant,
+            ..Row::default()
+        };
+        if row == only_grant && Row::as_leaf(grant.0).is_some() {
+            return grant.0;
+        }
         *self.rows.entry(row).or_insert_with(|| {
             tables.rows.push(row);
             tables.rows.len() as u32 - 1

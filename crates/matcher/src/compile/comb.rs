@@ -4,19 +4,22 @@
 #[derive(Debug)]
 pub(crate) struct Comb<T> {
     slots: Vec<Option<T>>,
-    /// No slot below is free.
-    first_free: usize,
+    /// Where the search begins for a row of so many teeth: below, rows of that size rarely fit.
+    search_from: [usize; SIZES],
 }
+
+/// Rows of this many teeth or more share a place to search from.
+const SIZES: usize = 8;
 
 /// How many bases are tried before a row is put behind everything: bounds the time of packing and
 /// costs a few per cent of space.
-const TRIES: usize = 64;
+const TRIES: usize = 256;
 
 impl<T> Default for Comb<T> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
-            first_free: 0,
+            search_from: [0; SIZES],
         }
     }
 }
@@ -27,7 +30,9 @@ impl<T: Clone> Comb<T> {
         let Some(lowest) = keys.iter().min().copied().map(usize::from) else {
             return 0;
         };
-        let mut slot = self.first_free.max(lowest);
+        let size = keys.len().min(SIZES) - 1;
+        let from = self.search_from.get(size).copied().unwrap_or(0);
+        let mut slot = from.max(lowest);
         let mut tries = 0;
         let base = loop {
             if tries == TRIES || slot >= self.slots.len() {
@@ -53,9 +58,6 @@ impl<T: Clone> Comb<T> {
             if let Some(free) = self.slots.get_mut(slot) {
                 *free = Some(tooth(*key));
             }
-        }
-        while self.first_free < self.slots.len() && !self.is_free(self.first_free) {
-            self.first_free += 1;
         }
         base
     }

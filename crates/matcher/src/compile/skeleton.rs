@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::compile::comb::Comb;
 use crate::tables::image::Bytes;
+use crate::tables::record::Span;
 use crate::tables::trie::{Node, Place, Trie};
 
 /// The nodes of a trie in preorder, so that a parent comes before its children.
@@ -75,8 +76,6 @@ impl Skeleton {
         comb.place(&[0], |_| Node::default());
         let mut slots = vec![0; self.nodes.len()];
         let mut bases = vec![0; self.nodes.len()];
-        let mut labels = Vec::new();
-        let mut shared: HashMap<&[u8], u32> = HashMap::new();
         for (number, bone) in self.nodes.iter().enumerate() {
             let owner = slots.get(number).copied().unwrap_or(0) as u32;
             let children: Vec<(u8, u32)> = bone
@@ -94,18 +93,9 @@ impl Skeleton {
                     .next()
                     .and_then(|(_, child)| self.nodes.get(*child as usize));
                 let addition = child.map_or(&[][..], |child| self.addition(keys, child));
-                let label = addition.get(1..).unwrap_or_default();
-                let (head, tail) = label.split_at(label.len().min(8));
-                let tail = *shared.entry(tail).or_insert_with(|| {
-                    let start = labels.len() as u32;
-                    labels.extend_from_slice(tail);
-                    start
-                });
                 Node {
                     owner,
-                    label_len: label.len() as u32,
-                    head: words(head),
-                    tail,
+                    head: head(addition.get(1..).unwrap_or_default()),
                     base: 0,
                 }
             });
@@ -130,8 +120,25 @@ impl Skeleton {
         if let Some(root) = nodes.first_mut() {
             root.owner = Node::FREE;
         }
+        let mut places = vec![Place::default(); nodes.len()];
+        let mut labels = Vec::new();
+        let mut shared: HashMap<&[u8], Span> = HashMap::new();
+        for (bone, slot) in self.nodes.iter().zip(&slots) {
+            let label = self.addition(keys, bone).get(1..).unwrap_or_default();
+            let tail = label.get(Node::IN_HEAD..).unwrap_or_default();
+            if let Some(place) = places.get_mut(*slot) {
+                place.tail = *shared.entry(tail).or_insert_with(|| {
+                    let start = labels.len() as u32;
+                    labels.extend_from_slice(tail);
+                    Span {
+                        start,
+                        len: tail.len() as u32,
+                    }
+                });
+            }
+        }
         let trie = Trie {
-            places: vec![Place::default(); nodes.len()],
+            places,
             nodes,
             regions: Vec::new(),
             labels: Bytes(labels),
@@ -140,13 +147,14 @@ impl Skeleton {
     }
 }
 
-/// Up to eight bytes as two words, the first byte lowest.
-fn words(bytes: &[u8]) -> [u32; 2] {
+/// A label's head: see [`Node`].
+fn head(label: &[u8]) -> [u32; 2] {
     let mut eight = [0; 8];
-    for (slot, byte) in eight.iter_mut().zip(bytes) {
+    for (slot, byte) in eight.iter_mut().zip(label.iter().take(Node::IN_HEAD)) {
         *slot = *byte;
     }
-    let word = u64::from_le_bytes(eight);
+    let len = label.len().min(usize::from(Node::LONG)) as u64;
+    let word = u64::from_le_bytes(eight) | len << 56;
     [word as u32, (word >> 32) as u32]
 }
 

@@ -1,13 +1,13 @@
 //! Checks that every number in a loaded image refers to something that is there, so that a walk
 //! ends and a decision names a rule that exists.
 
-use super::Tables;
 use super::automaton::{Automaton, Globs, STOP, Slot};
 use super::entry::{Entry, Parts};
 use super::image::ImageError;
 use super::provenance::Provenance;
 use super::record::Span;
 use super::trie::Trie;
+use super::{Row, Tables};
 use crate::compile::network::PROFILES;
 
 /// Whether a run lies within a table of this length.
@@ -33,7 +33,10 @@ pub(crate) fn tables(tables: &Tables) -> Result<(), ImageError> {
     let text = tables.text.len();
     let rows = tables.rows.len();
     let rules = tables.head.rules;
-    let row = |number: &u32| (*number as usize) < rows;
+    let row = |number: &u32| match Row::as_leaf(*number) {
+        Some(leaf) => leaf.rule.0 < rules,
+        None => (*number as usize) < rows,
+    };
     // Tests lead to smaller tests only, blocks to no blocks: following an entry ends.
     let entry = |entry: Entry, tests: usize, blocks: usize| match entry.parts() {
         Parts::Nothing => true,
@@ -120,14 +123,7 @@ fn trie(
     row: impl Fn(&u32) -> bool,
     tuples: usize,
 ) -> Result<(), ImageError> {
-    // A step uses up the edge byte, so that no walk is longer than its path whatever `owner` says.
-    each(table, &trie.nodes, |node| {
-        let tail = Span {
-            start: node.tail,
-            len: node.label_len.saturating_sub(8),
-        };
-        inside(tail, trie.labels.len())
-    })?;
+    // A step uses up the edge byte: no walk is longer than its path, whatever `owner` says.
     if trie.places.len() != trie.nodes.len() {
         return Err(ImageError::Damaged {
             table,
@@ -135,7 +131,8 @@ fn trie(
         });
     }
     each(table, &trie.places, |place| {
-        exact(&place.exact)
+        inside(place.tail, trie.labels.len())
+            && exact(&place.exact)
             && row(&place.exact_globs)
             && (place.region as usize) < trie.regions.len()
             && (place.globs as usize) < tuples

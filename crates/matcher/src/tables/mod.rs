@@ -80,7 +80,10 @@ record! {
 }
 
 record! {
-    /// What the rules around one object say, before and beside the patterns.
+    /// What the rules around one object say.
+    ///
+    /// Where that is a single leaf for every source, the leaf's own word stands for the row's
+    /// number.
     Row {
         /// Who grants or denies, for source classes without an exception.
         grant: Entry,
@@ -90,6 +93,16 @@ record! {
         watch: Entry,
         /// The list of exceptions to it; 0 for none.
         watch_exceptions: u32,
+    }
+}
+
+impl Row {
+    /// The leaf that a row's number is itself.
+    pub(crate) const fn as_leaf(number: u32) -> Option<entry::Leaf> {
+        match Entry(number).parts() {
+            entry::Parts::Leaf(leaf) => Some(leaf),
+            _ => None,
+        }
     }
 }
 
