@@ -22,6 +22,7 @@ mod preset;
 mod read;
 mod reader;
 mod rule;
+mod schema;
 mod selection;
 mod selector;
 mod set;
@@ -49,6 +50,7 @@ pub use reader::{InvalidPolicies, ReadError, Reader, Reading};
 pub use rule::{
     Action, Class, Conditions, Directory, Object, PathScope, Rule, RuleList, Source, field_path,
 };
+pub use schema::policy_schema;
 pub use selection::{ApparmorText, Duplicate, Selection};
 pub use selector::{
     ContainerFilter, DEFAULT_NAMESPACE, Expression, ExpressionKey, Labels, Operator, Selector,
