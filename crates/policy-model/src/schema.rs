@@ -201,7 +201,7 @@ fn content(content: Content, class: Option<Class>) -> Value {
         Content::ExecName => defined("execname"),
         Content::Dir => defined("dir"),
         Content::Pattern => defined("pattern"),
-        Content::PathOrDir => defined("pathOrDir"),
+        Content::PathOrDir | Content::SourceDir => defined("pathOrDir"),
         Content::Protocol => defined("protocol"),
         Content::Domain => defined("domain"),
         Content::Capability => defined("capability"),

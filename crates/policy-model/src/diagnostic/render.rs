@@ -26,21 +26,27 @@ struct Text {
 impl SourceMap {
     /// Remembers the text of a file.
     pub fn insert(&mut self, file: Arc<str>, text: Arc<str>) {
-        let known = match self.texts.get(&file) {
-            None => {
-                let line_starts = lines::split_inclusive(&text)
-                    .scan(0, |next, line| {
-                        let start = *next;
-                        *next += line.len();
-                        Some(start)
-                    })
-                    .collect();
-                Some(Text { text, line_starts })
-            }
-            Some(Some(known)) if known.text == text => return,
-            Some(_) => None,
+        let line_starts = lines::split_inclusive(&text)
+            .scan(0, |next, line| {
+                let start = *next;
+                *next += line.len();
+                Some(start)
+            })
+            .collect();
+        self.put(file, Some(Text { text, line_starts }));
+    }
+
+    fn put(&mut self, file: Arc<str>, text: Option<Text>) {
+        let is_other = |known: &Option<Text>| match (known, &text) {
+            (Some(known), Some(text)) => known.text != text.text,
+            _ => true,
         };
-        self.texts.insert(file, known);
+        let text = if self.texts.get(&file).is_some_and(is_other) {
+            None
+        } else {
+            text
+        };
+        self.texts.insert(file, text);
     }
 
     /// The text of a file.
@@ -61,12 +67,7 @@ impl SourceMap {
     /// Takes over what another map remembers.
     pub fn extend(&mut self, other: Self) {
         for (file, text) in other.texts {
-            match text {
-                Some(text) => self.insert(file, text.text),
-                None => {
-                    self.texts.insert(file, None);
-                }
-            }
+            self.put(file, text);
         }
     }
 }
