@@ -3,6 +3,10 @@
 //! A **policy** ([`PolicyId`]) holds **rules** ([`Rule`]); a **workload** ([`Workload`]) is what
 //! policies select; an **event** ([`Event`]) is judged by the rules that apply, and ends in a
 //! **decision** ([`Decision`]).
+//!
+//! [`Reader`] turns YAML or JSON into checked policies, strictly or leniently ([`Mode`]), and says
+//! of every problem where it is and what to do about it ([`Diagnostic`], [`render_human`]).
+//! [`PolicySet`] holds what was read and gives each workload its [`Selection`] of rules.
 
 mod capability;
 mod decision;

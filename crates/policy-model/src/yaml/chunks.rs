@@ -57,7 +57,7 @@ impl Chunk<'_> {
 /// lines and directives goes with what follows.
 pub(super) fn split(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rest = text;
     let mut lines_before = 0;
     while !rest.is_empty() {
         let mut end = 0;

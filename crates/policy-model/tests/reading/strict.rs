@@ -420,6 +420,8 @@ fn names_must_be_known() {
     matchDNSQueries:
     - domain: http://example.com/
 #             ^ error[invalid-value] spec.network.matchDNSQueries[0].domain
+    - domain: '*.example.com'
+#             ^ warning[matches-nothing] spec.network.matchDNSQueries[1].domain
   capabilities:
     matchCapabilities:
     - capability: CAP_NET_RAW
