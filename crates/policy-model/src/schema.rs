@@ -222,3 +222,78 @@ fn content(content: Content, class: Option<Class>) -> Value {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields that a kind's `spec` may have.
+    fn spec_fields(kind: PolicyKind) -> Vec<String> {
+        let schema = policy_schema();
+        let spec = &schema["$defs"][kind.name()]["properties"]["spec"]["properties"];
+        spec.as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    #[test]
+    fn each_kind_has_its_own_sections() {
+        let has = |kind, field: &str| spec_fields(kind).iter().any(|have| have == field);
+        for kind in PolicyKind::ALL {
+            let is_host = kind == PolicyKind::KubeArmorHostPolicy;
+            assert_eq!(has(kind, "device"), is_host);
+            assert_eq!(has(kind, "nodeSelector"), is_host);
+            assert_eq!(has(kind, "presets"), !is_host);
+            assert_eq!(has(kind, "selector"), !is_host);
+            assert!(has(kind, "process") && has(kind, "apparmor") && has(kind, "action"));
+        }
+    }
+
+    #[test]
+    fn host_rules_on_protocols_must_name_their_sources() {
+        let schema = policy_schema();
+        let required = |kind: PolicyKind| {
+            schema["$defs"][kind.name()]["properties"]["spec"]["properties"]["network"]
+                ["properties"]["matchProtocols"]["items"]["required"]
+                .clone()
+        };
+        assert_eq!(
+            required(PolicyKind::KubeArmorHostPolicy),
+            json!(["protocol", "fromSource"])
+        );
+        assert_eq!(required(PolicyKind::KubeArmorPolicy), json!(["protocol"]));
+    }
+
+    #[test]
+    fn names_are_those_that_kubearmor_takes() {
+        let schema = policy_schema();
+        let count = |value: &Value| value["enum"].as_array().map(Vec::len);
+        assert_eq!(count(&schema["$defs"]["capability"]), Some(34));
+        assert_eq!(count(&schema["$defs"]["protocol"]), Some(26));
+        assert_eq!(count(&schema["$defs"]["syscalls"]["items"]), Some(335));
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Object(object) => object.iter().for_each(|(key, value)| match value {
+                    Value::String(target) if key == "$ref" => found.push(target.clone()),
+                    _ => references(value, found),
+                }),
+                Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let schema = policy_schema();
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        assert!(found.len() > 50);
+        for target in found {
+            let pointer = target.strip_prefix('#').unwrap_or(&target);
+            assert!(schema.pointer(pointer).is_some(), "{target}");
+        }
+    }
+}

@@ -424,6 +424,9 @@ fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidIndentation => {
             Some("check the indentation; a value that holds `: ` needs quotes")
         }
+        ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => Some(
+            "check the indentation; the keys of one object, and the `-` of one list, begin in one column",
+        ),
         ErrorKind::UnclosedQuotedScalar => Some("close the quotes"),
         _ => None,
     };

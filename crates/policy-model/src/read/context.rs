@@ -366,6 +366,8 @@ impl<'a> Context<'a> {
         );
         let lenient = || shape.fields().chain(shape.lenient_fields());
         if !self.is_strict() {
+            // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes
+            // keys in any case.
             let taken = lenient().find(|field| field.name.eq_ignore_ascii_case(name));
             if let Some(field) = taken {
                 self.deviation(

@@ -42,7 +42,7 @@ impl Context<'_> {
                     Code::TrailingSlash,
                     format!("`{}` ends in `/`, but no file's path does", shorten(given)),
                 )
-                .help("leave the slash out, or name a directory under `matchDirectories`");
+                .help("leave the slash out; a directory is named by a field `dir`");
                 self.deviation(at, problem, "taken without it");
                 Checked::Path(bare.to_owned())
             }
