@@ -10,11 +10,10 @@ use crate::reference::strictness;
 use crate::tables::automaton::Globs;
 use crate::tables::entry::{Entry, Holding, Leaf, Parts, Rank};
 use crate::tables::record::Span;
-use crate::tables::trie::{End, Place, Trie};
+use crate::tables::trie::Trie;
 use crate::tables::{DeviceRow, Exception, Row, Tables, Watch};
 
 /// What is asked of the tables, but for the object and the source.
-#[derive(Clone, Copy)]
 struct Question<'e> {
     kind: Kind,
     holding: Holding,
@@ -30,42 +29,27 @@ enum Kind {
 }
 
 /// What the tables have on an object.
-#[derive(Clone, Copy)]
-enum Found<'t> {
-    /// One row.
+struct Found<'t> {
+    /// What paths and directories say, or whatever else names the object.
+    row: u32,
+    patterns: Patterns<'t>,
+}
+
+/// The patterns that match a path.
+enum Patterns<'t> {
+    /// All of them are in this row.
     Row(u32),
-    /// A row of a trie, and those of patterns.
-    Path {
-        row: u32,
-        globs: &'t Globs,
-        end: End,
-        place: Place,
-        path: &'t [u8],
-    },
+    /// Those that the automata find: in the tuple of states, the path and what the trie left of it.
+    Search(&'t Globs, u32, &'t [u8], &'t [u8]),
 }
 
 impl Found<'_> {
-    const fn row(&self) -> u32 {
-        match self {
-            Self::Row(row) | Self::Path { row, .. } => *row,
-        }
-    }
-
     #[inline]
     fn each_pattern_row(&self, mut found: impl FnMut(u32)) {
-        if let Self::Path {
-            globs,
-            end,
-            place,
-            path,
-            ..
-        } = self
-        {
-            if !end.exact {
-                globs.rows(place.globs, path, end.consumed, found);
-            } else if place.exact_globs != 0 {
-                found(place.exact_globs);
-            }
+        match self.patterns {
+            Patterns::Row(0) => {}
+            Patterns::Row(row) => found(row),
+            Patterns::Search(globs, tuple, path, rest) => globs.rows(tuple, path, rest, found),
         }
     }
 }
@@ -147,12 +131,13 @@ impl Tables {
         }
     }
 
+    #[inline(never)]
     fn judge_row(&self, class: Class, row: Option<&u32>, event: &Event<'_>) -> Decision {
-        let found = Found::Row(row.copied().unwrap_or(0));
+        let found = found_row(row.copied().unwrap_or(0));
         self.judge(class, &found, event, None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn judge(
         &self,
         class: Class,
@@ -165,13 +150,13 @@ impl Tables {
             holding: holding(event),
             args: args.map(Vec::as_slice),
         };
-        self.ask(found, event, question)
+        self.ask(found, event, &question)
     }
 
     /// Decides as the event's source class, or, where the source is unresolvable, as the one that
     /// comes off worst.
-    #[inline]
-    fn ask(&self, found: &Found<'_>, event: &Event<'_>, question: Question<'_>) -> Decision {
+    #[inline(always)]
+    fn ask(&self, found: &Found<'_>, event: &Event<'_>, question: &Question<'_>) -> Decision {
         let source = if self.sources.is_trivial() {
             0
         } else if let Some(source) = event.source.bytes() {
@@ -184,7 +169,7 @@ impl Tables {
 
     #[cold]
     #[inline(never)]
-    fn ask_for_every_source(&self, found: &Found<'_>, question: Question<'_>) -> Decision {
+    fn ask_for_every_source(&self, found: &Found<'_>, question: &Question<'_>) -> Decision {
         let answer = |source: u32| self.answer(found, source, question);
         let [mut worst, deeper] = self.unnamed_sources().map(answer);
         if strictness(&deeper) > strictness(&worst) {
@@ -201,14 +186,14 @@ impl Tables {
                 }
             }
         };
-        consider(found.row());
+        consider(found.row);
         found.each_pattern_row(consider);
         worst
     }
 
     /// The decision for one source class.
-    #[inline]
-    fn answer(&self, found: &Found<'_>, source: u32, question: Question<'_>) -> Decision {
+    #[inline(always)]
+    fn answer(&self, found: &Found<'_>, source: u32, question: &Question<'_>) -> Decision {
         let outcome = self.outcome(found, source, question);
         match (question.kind, outcome.grant) {
             (Kind::Of(class), _) => self.settle(class, outcome),
@@ -257,7 +242,7 @@ impl Tables {
 
     /// Follows an entry to the rule that it stands for.
     #[inline]
-    fn leaf(&self, entry: Entry, question: Question<'_>) -> Option<Leaf> {
+    fn leaf(&self, entry: Entry, question: &Question<'_>) -> Option<Leaf> {
         match entry.parts() {
             Parts::Nothing => None,
             Parts::Leaf(leaf) => Some(leaf),
@@ -265,7 +250,7 @@ impl Tables {
         }
     }
 
-    fn conditional_leaf(&self, mut entry: Entry, question: Question<'_>) -> Option<Leaf> {
+    fn conditional_leaf(&self, mut entry: Entry, question: &Question<'_>) -> Option<Leaf> {
         loop {
             entry = match entry.parts() {
                 Parts::Nothing => return None,
@@ -296,8 +281,8 @@ impl Tables {
         })
     }
 
-    #[inline]
-    fn outcome(&self, found: &Found<'_>, source: u32, question: Question<'_>) -> Outcome {
+    #[inline(always)]
+    fn outcome(&self, found: &Found<'_>, source: u32, question: &Question<'_>) -> Outcome {
         let watches = match question.kind {
             Kind::Of(class) => self.head.watches(class),
             Kind::Mapping => false,
@@ -313,7 +298,7 @@ impl Tables {
             let entry = self.entry(row.watch, row.watch_exceptions, source);
             self.leaf(entry, question)
         };
-        let row = self.row(found.row());
+        let row = self.row(found.row);
         let base = grant_of(&row);
         let mut watch = watch_of(&row);
         let mut patterns = None;
@@ -358,7 +343,7 @@ impl Tables {
             holding: holding(event),
             args: None,
         };
-        self.ask(&found, event, question)
+        self.ask(&found, event, &question)
     }
 
     fn dns(&self, domain: &str, event: &Event<'_>) -> Decision {
@@ -375,7 +360,7 @@ impl Tables {
             Some(path) if !path.is_empty() => path,
             _ => b"/",
         };
-        let found = Found::Row(self.dns.find(path));
+        let found = found_row(self.dns.find(path));
         self.judge(Class::Dns, &found, event, None)
     }
 
@@ -467,16 +452,26 @@ fn holding(event: &Event<'_>) -> Holding {
     Holding::new(event.is_owner(), is_read, event.tty)
 }
 
-#[inline]
-fn find<'t>(trie: &'t Trie, globs: &'t Globs, path: &'t [u8]) -> Found<'t> {
+#[inline(always)]
+fn find<'t>(trie: &Trie, globs: &'t Globs, path: &'t [u8]) -> Found<'t> {
     let end = trie.walk(path);
     let place = trie.place(&end);
-    Found::Path {
+    let rest = end.rest(path);
+    Found {
         row: trie.value(&end, &place, path),
-        globs,
-        end,
-        place,
-        path,
+        patterns: if rest.is_empty() {
+            Patterns::Row(place.exact_globs)
+        } else {
+            Patterns::Search(globs, place.globs, path, rest)
+        },
+    }
+}
+
+/// What the tables have on an object without patterns.
+const fn found_row(row: u32) -> Found<'static> {
+    Found {
+        row,
+        patterns: Patterns::Row(0),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::compile::globs::{Group, Patterns, Spreader, split_alternatives};
 use crate::compile::skeleton::{Skeleton, runs};
 use crate::config::CompileError;
 use crate::tables::Tables;
-use crate::tables::automaton::{Automaton, Globs, STOP};
+use crate::tables::automaton::{Automaton, Globs, STOP, name_bit};
 use crate::tables::entry::Rank;
 use crate::tables::trie::{Region, Trie};
 
@@ -89,6 +89,8 @@ pub(crate) fn compile<'r>(
     let names = Names::new(&mut patterns.names);
     let mut globs = Globs {
         names: names.lay_out(&mut accepting, cells, tables),
+        name_bytes: names.filter_bytes(),
+        name_filter: names.filter(),
         ..Globs::default()
     };
     let mut forward_accepts = Vec::new();
@@ -328,6 +330,32 @@ impl<'p> Names<'p> {
             .filter(|(_, below_directory, _)| !below_directory || slash >= 2)
             .map(|(.., id)| *id)
             .collect()
+    }
+
+    /// How many last bytes all names have, with the slash in front; at most four.
+    fn filter_bytes(&self) -> u32 {
+        let lengths = self.all.iter().map(|(name, ..)| name.len() + 1);
+        lengths.min().unwrap_or(0).min(4) as u32
+    }
+
+    /// Sixteen bits or more for each name, so that few other paths pass.
+    fn filter(&self) -> Vec<u32> {
+        if self.all.is_empty() {
+            return Vec::new();
+        }
+        let mut filter = vec![0; self.all.len().div_ceil(2).next_power_of_two()];
+        let bytes = self.filter_bytes();
+        for (name, ..) in self.all {
+            let mut last = [0; 4];
+            for (slot, byte) in last.iter_mut().rev().zip(name.iter().rev().chain(b"/")) {
+                *slot = *byte;
+            }
+            let bit = name_bit(last, bytes, filter.len());
+            if let Some(word) = filter.get_mut(bit / 32) {
+                *word |= 1 << (bit % 32);
+            }
+        }
+        filter
     }
 
     fn lay_out(

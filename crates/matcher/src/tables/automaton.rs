@@ -86,6 +86,15 @@ impl Automaton {
     }
 }
 
+/// The bit of a filter of so many words for a name's last bytes, of which the last `count` count.
+#[inline]
+pub(crate) fn name_bit(last: [u8; 4], count: u32, words: usize) -> usize {
+    let kept = u64::from(u32::from_be_bytes(last)) & ((1 << (8 * count)) - 1);
+    // A multiplicative hash; the product's middle bits depend on every byte.
+    let hash = kept.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    hash as usize & (32 * words).wrapping_sub(1)
+}
+
 /// The patterns and execnames of one class of events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Globs {
@@ -93,6 +102,11 @@ pub(crate) struct Globs {
     /// those that match below some directory, `exact_globs` of those that match right below the
     /// root.
     pub(crate) names: Trie,
+    /// A bit for what the last bytes of each name hash to. A power of two of words, or none.
+    pub(crate) name_filter: Vec<u32>,
+    /// How many last bytes are hashed, from 0 to 4: no more than the shortest name has, with its
+    /// slash.
+    pub(crate) name_bytes: u32,
     /// Walk from where the trie ends to the path's end.
     pub(crate) forward: Vec<Automaton>,
     /// Walk from the path's end towards its start.
@@ -102,6 +116,19 @@ pub(crate) struct Globs {
 }
 
 impl Globs {
+    /// Whether the path's last bytes are those of some name. Tells most paths from all names at
+    /// the price of one load.
+    #[inline]
+    fn may_be_named(&self, path: &[u8]) -> bool {
+        let bit = match path.last_chunk::<4>() {
+            Some(last) => name_bit(*last, self.name_bytes, self.name_filter.len()),
+            // Too short to tell.
+            None => return !self.names.is_trivial(),
+        };
+        let word = self.name_filter.get(bit / 32).copied().unwrap_or(0);
+        word >> (bit % 32) & 1 == 1
+    }
+
     /// The row of the patterns and execnames that a path's last component is; 0 for none.
     #[inline]
     pub(crate) fn name_row(&self, path: &[u8]) -> u32 {
@@ -110,29 +137,25 @@ impl Globs {
         };
         let name = path.get(slash + 1..).unwrap_or_default();
         let end = self.names.walk(name);
-        match (end.exact, self.names.place(&end)) {
-            (false, _) => 0,
-            // `/**/name` wants a byte between its slashes.
-            (true, place) if slash >= 2 => place.exact,
-            (true, place) => place.exact_globs,
+        if !end.rest(name).is_empty() {
+            return 0;
+        }
+        let place = self.names.place(&end);
+        // `/**/name` wants a byte between its slashes.
+        if slash >= 2 {
+            place.exact
+        } else {
+            place.exact_globs
         }
     }
 
-    /// Calls `found` with each row of patterns that match a path which left the trie behind a node
-    /// after `consumed` bytes.
+    /// Calls `found` with each row of patterns that match a path of which the trie left `rest`.
     #[inline]
-    pub(crate) fn rows(
-        &self,
-        tuple: u32,
-        path: &[u8],
-        consumed: usize,
-        mut found: impl FnMut(u32),
-    ) {
+    pub(crate) fn rows(&self, tuple: u32, path: &[u8], rest: &[u8], mut found: impl FnMut(u32)) {
         if !self.forward.is_empty() {
             let width = self.forward.len();
             let from = (tuple as usize).saturating_mul(width);
             let states = self.starts.get(from..).unwrap_or_default();
-            let rest = path.get(consumed..).unwrap_or_default();
             for (automaton, state) in self.forward.iter().zip(states) {
                 // State 0 is the usual case: no pattern begins with what was walked.
                 if *state != 0 {
@@ -143,7 +166,7 @@ impl Globs {
                 }
             }
         }
-        if !self.names.is_trivial() {
+        if self.may_be_named(path) {
             let row = self.name_row(path);
             if row != 0 {
                 found(row);
@@ -160,6 +183,9 @@ impl Globs {
     /// Size of the tables in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let automata = self.forward.iter().chain(&self.backward);
-        automata.map(Automaton::bytes).sum::<usize>() + 4 * self.starts.len() + self.names.bytes()
+        automata.map(Automaton::bytes).sum::<usize>()
+            + 4 * self.starts.len()
+            + self.names.bytes()
+            + 4 * self.name_filter.len()
     }
 }

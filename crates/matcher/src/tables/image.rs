@@ -210,6 +210,8 @@ sections!(Automaton {
 });
 sections!(Globs {
     names,
+    name_filter,
+    name_bytes,
     forward,
     backward,
     starts

@@ -82,15 +82,21 @@ pub(crate) struct Trie {
     pub(crate) labels: Bytes,
 }
 
-/// Where a walk ended.
+/// Where a walk ended. Small enough to be handed over in a register.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct End {
     /// The last node whose byte string the path starts with.
     pub(crate) node: u32,
     /// How many bytes of the path that string has.
-    pub(crate) consumed: usize,
-    /// Whether it is the whole path.
-    pub(crate) exact: bool,
+    consumed: u32,
+}
+
+impl End {
+    /// What the walk left of the path; nothing where it ended on a node.
+    #[inline]
+    pub(crate) fn rest<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        path.get(self.consumed as usize..).unwrap_or_default()
+    }
 }
 
 impl Trie {
@@ -108,11 +114,10 @@ impl Trie {
         loop {
             let end = End {
                 node,
-                consumed,
-                exact: false,
+                consumed: consumed as u32,
             };
             let Some(byte) = path.get(consumed) else {
-                return End { exact: true, ..end };
+                return end;
             };
             let slot = base.wrapping_add(u32::from(*byte));
             let Some(child) = self.nodes.get(slot as usize) else {
@@ -160,7 +165,7 @@ impl Trie {
     /// else of the region.
     #[inline]
     pub(crate) fn value(&self, end: &End, place: &Place, path: &[u8]) -> u32 {
-        if end.exact {
+        if end.rest(path).is_empty() {
             return place.exact;
         }
         let Some(region) = self.regions.get(place.region as usize) else {
