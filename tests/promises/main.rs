@@ -1,0 +1,4 @@
+//! What the README and the examples promise.
+
+#[cfg(test)]
+mod example_policies;
