@@ -40,3 +40,8 @@ pub mod prelude {
         RuleInfo, Selection, Verdict, Workload,
     };
 }
+
+/// Compiles and runs the README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod example_policies;
+#[cfg(test)]
+mod readme;

@@ -7,4 +7,6 @@ mod decide;
 #[cfg(test)]
 mod lint;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod usage;
