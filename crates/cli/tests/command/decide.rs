@@ -487,3 +487,52 @@ fn rules_follow_the_links_of_the_workloads_root() {
     assert_eq!((ended.status, ended.out.as_str()), (1, ""));
     assert!(ended.err.contains("no/such/root"), "{}", ended.err);
 }
+
+#[test]
+fn a_long_run_is_summed_up_by_its_busiest_rules() {
+    let folder = folder("busiest");
+    let rules: Vec<String> = (0..12).map(|n| format!("{{path: /bin/p{n}}}")).collect();
+    let policy = file(
+        &folder,
+        "twelve.yaml",
+        format!(
+            "apiVersion: security.kubearmor.com/v1\nkind: KubeArmorPolicy\n\
+             metadata: {{name: twelve, namespace: production}}\n\
+             spec:\n  selector: {{matchLabels: {{app: web}}}}\n  \
+             process: {{matchPaths: [{}]}}\n  \
+             network: {{matchProtocols: [{{protocol: tcp, action: Allow}}]}}\n  action: Block\n",
+            rules.join(", ")
+        ),
+    );
+    let mut events = String::new();
+    for rule in 0..12 {
+        // The later the rule, the busier.
+        for _ in 0..=rule * 10 {
+            events.push_str(&format!("{{\"op\":\"exec\",\"path\":\"/bin/p{rule}\"}}\n"));
+        }
+    }
+    events.push_str("{\"op\":\"socket\",\"family\":\"inet\",\"type\":\"dgram\"}\n");
+    let args = [
+        "decide",
+        "--policies",
+        &policy,
+        "--namespace",
+        "production",
+        "--label",
+        "app=web",
+        "--events",
+        "-",
+    ];
+    let ended = feed(&args, events.as_bytes());
+    let (rows, summary) = ended.out.split_once("\n\n").unwrap();
+    assert_eq!(rows.lines().count(), 673);
+    let summary: Vec<&str> = summary.lines().collect();
+    assert_eq!(summary[0], "673 events: 672 Block, 1 Audit, 0 Allow");
+    assert!(
+        summary[1].starts_with("  Block  111  twelve process.matchPaths[11]"),
+        "{summary:#?}"
+    );
+    assert_eq!(summary[11].trim_end(), "  Block   12  2 other rules");
+    assert_eq!(summary[12].trim_end(), "  Audit    1  default posture");
+    assert_eq!(summary.len(), 13);
+}

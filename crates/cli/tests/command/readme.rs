@@ -46,3 +46,19 @@ fn every_command_is_in_the_readme() {
         );
     }
 }
+
+#[test]
+fn the_commands_of_the_examples_run() {
+    let text = std::fs::read_to_string(project().join("examples/README.md")).unwrap();
+    let commands: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("gambeson "))
+        .collect();
+    assert_eq!(commands.len(), 4);
+    for command in commands {
+        let args: Vec<&str> = command.split(' ').collect();
+        let output = gambeson(&args).output().unwrap();
+        assert!(output.status.success(), "{command}");
+        assert!(!output.stdout.is_empty(), "{command}");
+    }
+}
