@@ -155,6 +155,13 @@ fn a_static_site_runs_nginx_alone() {
             (Event::exec("/usr/bin/curl").by(NGINX), slash()),
             // Writable is not executable.
             (Event::exec("/var/cache/nginx/x").by(NGINX), slash()),
+            // Nor does the loader run it.
+            (
+                Event::exec("/lib64/ld-linux-x86-64.so.2")
+                    .by(NGINX)
+                    .args([b"/var/cache/nginx/x".as_slice()]),
+                slash(),
+            ),
             // For mappings that are no exec directories don't count in allow-list mode: otherwise
             // no library could be loaded.
             (
