@@ -13,12 +13,20 @@ use crate::tables::record::Span;
 use crate::tables::trie::{End, Place, Trie};
 use crate::tables::{DeviceRow, Exception, Row, Tables, Watch};
 
-/// What conditions are asked of.
+/// What is asked of the tables, but for the object and the source.
 #[derive(Clone, Copy)]
-struct Circumstances<'e> {
+struct Question<'e> {
+    kind: Kind,
     holding: Holding,
     /// The arguments; `None` where there can be none, and every list holds.
     args: Option<&'e [Cow<'e, [u8]>]>,
+}
+
+/// Whether all that rules of a class say counts, or only what process rules deny.
+#[derive(Clone, Copy)]
+enum Kind {
+    Of(Class),
+    Mapping,
 }
 
 /// What the tables have on an object.
@@ -152,37 +160,33 @@ impl Tables {
         event: &Event<'_>,
         args: Option<&Vec<Cow<'_, [u8]>>>,
     ) -> Decision {
-        let around = Circumstances {
+        let question = Question {
+            kind: Kind::Of(class),
             holding: holding(event),
             args: args.map(Vec::as_slice),
         };
-        self.for_source(event, found, |source| {
-            let outcome = self.outcome(found, source, around, self.head.watches(class));
-            self.settle(class, outcome)
-        })
+        self.ask(found, event, question)
     }
 
     /// Decides as the event's source class, or, where the source is unresolvable, as the one that
     /// comes off worst.
     #[inline]
-    fn for_source(
-        &self,
-        event: &Event<'_>,
-        found: &Found<'_>,
-        decide: impl Fn(u32) -> Decision,
-    ) -> Decision {
-        if self.sources.is_trivial() {
-            return decide(0);
-        }
-        match event.source.bytes() {
-            Some(source) => decide(self.sources.find(source)),
-            None => self.for_every_source(found, decide),
-        }
+    fn ask(&self, found: &Found<'_>, event: &Event<'_>, question: Question<'_>) -> Decision {
+        let source = if self.sources.is_trivial() {
+            0
+        } else if let Some(source) = event.source.bytes() {
+            self.sources.find(source)
+        } else {
+            return self.ask_for_every_source(found, question);
+        };
+        self.answer(found, source, question)
     }
 
     #[cold]
-    fn for_every_source(&self, found: &Found<'_>, decide: impl Fn(u32) -> Decision) -> Decision {
-        let [mut worst, deeper] = self.unnamed_sources().map(&decide);
+    #[inline(never)]
+    fn ask_for_every_source(&self, found: &Found<'_>, question: Question<'_>) -> Decision {
+        let answer = |source: u32| self.answer(found, source, question);
+        let [mut worst, deeper] = self.unnamed_sources().map(answer);
         if strictness(&deeper) > strictness(&worst) {
             worst = deeper;
         }
@@ -190,7 +194,7 @@ impl Tables {
             let row = self.row(row);
             for list in [row.grant_exceptions, row.watch_exceptions] {
                 for exception in self.exceptions(list) {
-                    let decision = decide(exception.class);
+                    let decision = answer(exception.class);
                     if strictness(&decision) > strictness(&worst) {
                         worst = decision;
                     }
@@ -200,6 +204,20 @@ impl Tables {
         consider(found.row());
         found.each_pattern_row(consider);
         worst
+    }
+
+    /// The decision for one source class.
+    #[inline]
+    fn answer(&self, found: &Found<'_>, source: u32, question: Question<'_>) -> Decision {
+        let outcome = self.outcome(found, source, question);
+        match (question.kind, outcome.grant) {
+            (Kind::Of(class), _) => self.settle(class, outcome),
+            // "Only a denial counts … and an allowed mapping names no rule."
+            (Kind::Mapping, Some(leaf)) if leaf.denies() => {
+                Decision::by_rule(Verdict::Block, leaf.rule())
+            }
+            (Kind::Mapping, _) => Decision::ALLOW,
+        }
     }
 
     /// The classes of programs that no rule names by itself: right below the root, and deeper. No
@@ -239,15 +257,15 @@ impl Tables {
 
     /// Follows an entry to the rule that it stands for.
     #[inline]
-    fn leaf(&self, entry: Entry, around: Circumstances<'_>) -> Option<Leaf> {
+    fn leaf(&self, entry: Entry, question: Question<'_>) -> Option<Leaf> {
         match entry.parts() {
             Parts::Nothing => None,
             Parts::Leaf(leaf) => Some(leaf),
-            Parts::Block(_) | Parts::Test(_) => self.conditional_leaf(entry, around),
+            Parts::Block(_) | Parts::Test(_) => self.conditional_leaf(entry, question),
         }
     }
 
-    fn conditional_leaf(&self, mut entry: Entry, around: Circumstances<'_>) -> Option<Leaf> {
+    fn conditional_leaf(&self, mut entry: Entry, question: Question<'_>) -> Option<Leaf> {
         loop {
             entry = match entry.parts() {
                 Parts::Nothing => return None,
@@ -255,10 +273,10 @@ impl Tables {
                 Parts::Block(block) => *self
                     .blocks
                     .get(block as usize)?
-                    .get(around.holding.index())?,
+                    .get(question.holding.index())?,
                 Parts::Test(test) => {
                     let test = self.tests.get(test as usize)?;
-                    if self.args_hold(test.list, around.args) {
+                    if self.args_hold(test.list, question.args) {
                         test.holds
                     } else {
                         test.fails
@@ -279,28 +297,29 @@ impl Tables {
     }
 
     #[inline]
-    fn outcome(
-        &self,
-        found: &Found<'_>,
-        source: u32,
-        around: Circumstances<'_>,
-        watches: bool,
-    ) -> Outcome {
+    fn outcome(&self, found: &Found<'_>, source: u32, question: Question<'_>) -> Outcome {
+        let watches = match question.kind {
+            Kind::Of(class) => self.head.watches(class),
+            Kind::Mapping => false,
+        };
+        let grant_of = |row: &Row| {
+            let entry = self.entry(row.grant, row.grant_exceptions, source);
+            self.leaf(entry, question)
+        };
         let watch_of = |row: &Row| {
-            if watches {
-                self.leaf(self.entry(row.watch, row.watch_exceptions, source), around)
-            } else {
-                None
+            if !watches {
+                return None;
             }
+            let entry = self.entry(row.watch, row.watch_exceptions, source);
+            self.leaf(entry, question)
         };
         let row = self.row(found.row());
-        let base = self.leaf(self.entry(row.grant, row.grant_exceptions, source), around);
+        let base = grant_of(&row);
         let mut watch = watch_of(&row);
         let mut patterns = None;
         found.each_pattern_row(|number| {
             let row = self.row(number);
-            let grant = self.leaf(self.entry(row.grant, row.grant_exceptions, source), around);
-            patterns = join_patterns(patterns, grant);
+            patterns = join_patterns(patterns, grant_of(&row));
             watch = first_to_watch(watch, watch_of(&row));
         });
         Outcome {
@@ -313,8 +332,8 @@ impl Tables {
     #[inline]
     fn settle(&self, class: Class, outcome: Outcome) -> Decision {
         let decision = match outcome.grant {
-            Some(leaf) if leaf.denies => return Decision::by_rule(Verdict::Block, leaf.rule),
-            Some(leaf) => Decision::by_rule(Verdict::Allow, leaf.rule),
+            Some(leaf) if leaf.denies() => return Decision::by_rule(Verdict::Block, leaf.rule()),
+            Some(leaf) => Decision::by_rule(Verdict::Allow, leaf.rule()),
             None if self.head.in_allow_list_mode(class) => {
                 Decision::by_posture(self.head.posture(class))
             }
@@ -322,29 +341,24 @@ impl Tables {
         };
         match outcome.watch {
             Some(leaf) if decision.verdict != Verdict::Block => {
-                Decision::by_rule(Verdict::Audit, leaf.rule)
+                Decision::by_rule(Verdict::Audit, leaf.rule())
             }
             _ => decision,
         }
     }
 
-    /// "Only a denial counts … and an allowed mapping names no rule."
     fn mapping(&self, path: &[u8], event: &Event<'_>) -> Decision {
         let found = if self.head.in_allow_list_mode(Class::Process) {
             find(&self.mapping, &self.mapping_globs, path)
         } else {
             find(&self.process, &self.process_globs, path)
         };
-        let around = Circumstances {
+        let question = Question {
+            kind: Kind::Mapping,
             holding: holding(event),
             args: None,
         };
-        self.for_source(event, &found, |source| {
-            match self.outcome(&found, source, around, false).grant {
-                Some(leaf) if leaf.denies => Decision::by_rule(Verdict::Block, leaf.rule),
-                _ => Decision::ALLOW,
-            }
-        })
+        self.ask(&found, event, question)
     }
 
     fn dns(&self, domain: &str, event: &Event<'_>) -> Decision {
@@ -436,10 +450,9 @@ impl Tables {
                     key(a).cmp(&key(b)).then(b.rule.cmp(&a.rule))
                 })
         };
-        let leaf = |row: &DeviceRow| Leaf {
-            rank: Rank::EXACT,
-            denies: row.effect == DeviceRow::DENIES,
-            rule: RuleId(row.rule),
+        let leaf = |row: &DeviceRow| {
+            let denies = row.effect == DeviceRow::DENIES;
+            Leaf::new(Rank::EXACT, denies, RuleId(row.rule))
         };
         let outcome = Outcome {
             grant: best(false).map(leaf),
@@ -484,23 +497,20 @@ fn join_patterns(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
     let (Some(a), Some(b)) = (a, b) else {
         return a.or(b);
     };
-    Some(match (a.rank.is_sourced(), b.rank.is_sourced()) {
+    Some(match (a.rank().is_sourced(), b.rank().is_sourced()) {
         (true, false) => a,
         (false, true) => b,
-        _ => Leaf {
-            rank: a.rank.min(b.rank),
-            ..deny_wins(a, b)
-        },
+        _ => deny_wins(a, b).with_rank(a.rank().min(b.rank())),
     })
 }
 
 /// Step 3, with the smaller rule where both say the same.
 #[inline]
 fn deny_wins(a: Leaf, b: Leaf) -> Leaf {
-    match (a.denies, b.denies) {
+    match (a.denies(), b.denies()) {
         (true, false) => a,
         (false, true) => b,
-        _ if a.rule <= b.rule => a,
+        _ if a.rule() <= b.rule() => a,
         _ => b,
     }
 }
@@ -511,9 +521,9 @@ fn put_upon(base: Option<Leaf>, patterns: Option<Leaf>) -> Option<Leaf> {
     let (Some(base), Some(patterns)) = (base, patterns) else {
         return base.or(patterns);
     };
-    Some(if base.rank < patterns.rank {
+    Some(if base.rank() < patterns.rank() {
         base
-    } else if base.denies && patterns.rank.yields_to_deny_of(base.rank) {
+    } else if base.denies() && patterns.rank().yields_to_deny_of(base.rank()) {
         // "A pattern doesn't silence a deny of the deepest directory."
         deny_wins(base, patterns)
     } else {
@@ -527,6 +537,6 @@ fn first_to_watch(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
     let (Some(a), Some(b)) = (a, b) else {
         return a.or(b);
     };
-    let key = |leaf: Leaf| (leaf.rank.tier(), leaf.rule);
+    let key = |leaf: Leaf| (leaf.rank().tier(), leaf.rule());
     Some(if key(a) <= key(b) { a } else { b })
 }

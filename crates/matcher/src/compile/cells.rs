@@ -172,13 +172,7 @@ impl<'r> Cells<'r> {
 
     /// The cell of rules of one rank that all grant or deny, of which deny wins.
     fn grant(&mut self, tables: &mut Tables, ids: &[u32], rank: Rank) -> Cell {
-        let leaf = |denies: bool, id: u32| {
-            Entry::leaf(Leaf {
-                rank,
-                denies,
-                rule: RuleId(id),
-            })
-        };
+        let leaf = |denies: bool, id: u32| Entry::leaf(Leaf::new(rank, denies, RuleId(id)));
         let mut cell = NOTHING;
         for (state, slot) in Holding::all().zip(&mut cell) {
             // Rules that deny whatever the arguments are, and those that ask for the arguments.
@@ -215,13 +209,7 @@ impl<'r> Cells<'r> {
 
     /// The cell of rules of one rank that may watch; where none does, `below` stands.
     fn watch(&mut self, tables: &mut Tables, ids: &[u32], rank: Rank, below: Cell) -> Cell {
-        let leaf = |id: u32| {
-            Entry::leaf(Leaf {
-                rank,
-                denies: false,
-                rule: RuleId(id),
-            })
-        };
+        let leaf = |id: u32| Entry::leaf(Leaf::new(rank, false, RuleId(id)));
         let mut cell = NOTHING;
         for ((state, slot), below) in Holding::all().zip(&mut cell).zip(below) {
             let mut entry = below;

@@ -4,6 +4,8 @@
 #[derive(Debug)]
 pub(crate) struct Comb<T> {
     slots: Vec<Option<T>>,
+    /// A bit for each slot that is taken.
+    taken: Vec<u64>,
     /// Where the search begins for a row of so many teeth: below, rows of that size rarely fit.
     search_from: [usize; SIZES],
 }
@@ -11,14 +13,15 @@ pub(crate) struct Comb<T> {
 /// Rows of this many teeth or more share a place to search from.
 const SIZES: usize = 8;
 
-/// How many bases are tried before a row is put behind everything: bounds the time of packing and
-/// costs a few per cent of space.
-const TRIES: usize = 256;
+/// How many words of 64 bases are tried before a row is put behind everything: bounds the time of
+/// packing and costs a few per cent of space.
+const TRIES: usize = 16;
 
 impl<T> Default for Comb<T> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
+            taken: Vec::new(),
             search_from: [0; SIZES],
         }
     }
@@ -32,38 +35,52 @@ impl<T: Clone> Comb<T> {
         };
         let size = keys.len().min(SIZES) - 1;
         let from = self.search_from.get(size).copied().unwrap_or(0);
-        let mut slot = from.max(lowest);
-        let mut tries = 0;
-        let base = loop {
-            if tries == TRIES || slot >= self.slots.len() {
-                break slot.max(self.slots.len()) - lowest;
-            }
-            if self.is_free(slot) {
-                let base = slot - lowest;
-                if keys
-                    .iter()
-                    .all(|key| self.is_free(base + usize::from(*key)))
-                {
-                    break base;
-                }
-                tries += 1;
-            }
-            slot += 1;
-        };
+        let base = self.find_base(keys, from.saturating_sub(lowest), lowest);
+        if let Some(from) = self.search_from.get_mut(size) {
+            // A single tooth takes the first free slot; wider rows leave later ones some choice.
+            let choice = if keys.len() == 1 { 0 } else { 64 * TRIES / 2 };
+            *from = (*from).max((base + lowest).saturating_sub(choice));
+        }
         for key in keys {
             let slot = base + usize::from(*key);
             if slot >= self.slots.len() {
                 self.slots.resize(slot + 1, None);
+                self.taken.resize(slot / 64 + 1, 0);
             }
             if let Some(free) = self.slots.get_mut(slot) {
                 *free = Some(tooth(*key));
+            }
+            if let Some(word) = self.taken.get_mut(slot / 64) {
+                *word |= 1 << (slot % 64);
             }
         }
         base
     }
 
-    fn is_free(&self, slot: usize) -> bool {
-        self.slots.get(slot).is_none_or(Option::is_none)
+    /// The first base from `start` on that leaves every tooth a free slot.
+    fn find_base(&self, keys: &[u8], start: usize, lowest: usize) -> usize {
+        for at in (start..).step_by(64).take(TRIES) {
+            // A bit for each of the 64 bases from here on that some tooth rules out.
+            let taken = keys.iter().fold(0, |taken, key| {
+                taken | self.taken_from(at + usize::from(*key))
+            });
+            if taken != u64::MAX {
+                return at + taken.trailing_ones() as usize;
+            }
+        }
+        self.slots.len().max(start + lowest) - lowest
+    }
+
+    /// 64 bits from a slot on: which are taken.
+    fn taken_from(&self, slot: usize) -> u64 {
+        let word = |place: usize| self.taken.get(place).copied().unwrap_or(0);
+        let shift = slot % 64;
+        let low = word(slot / 64) >> shift;
+        if shift == 0 {
+            low
+        } else {
+            low | word(slot / 64 + 1) << (64 - shift)
+        }
     }
 
     /// The slots; `free` stands for those not used.
@@ -72,5 +89,36 @@ impl<T: Clone> Comb<T> {
         slots
             .map(|slot| slot.unwrap_or_else(|| free.clone()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn teeth_never_share_a_slot() {
+        let mut comb = Comb::default();
+        let rows: Vec<Vec<u8>> = (0..500usize)
+            .map(|row| {
+                let mut keys: Vec<u8> = (0..1 + row % 9)
+                    .map(|tooth| ((row * 37 + tooth * tooth * 11) % 256) as u8)
+                    .collect();
+                keys.sort_unstable();
+                keys.dedup();
+                keys
+            })
+            .collect();
+        let bases: Vec<usize> = rows
+            .iter()
+            .enumerate()
+            .map(|(row, keys)| comb.place(keys, |key| (row, key)))
+            .collect();
+        let slots = comb.into_slots((usize::MAX, 0));
+        for ((row, keys), base) in rows.iter().enumerate().zip(bases) {
+            for key in keys {
+                assert_eq!(slots[base + usize::from(*key)], (row, *key));
+            }
+        }
     }
 }

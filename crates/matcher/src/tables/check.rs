@@ -34,13 +34,13 @@ pub(crate) fn tables(tables: &Tables) -> Result<(), ImageError> {
     let rows = tables.rows.len();
     let rules = tables.head.rules;
     let row = |number: &u32| match Row::as_leaf(*number) {
-        Some(leaf) => leaf.rule.0 < rules,
+        Some(leaf) => leaf.rule().0 < rules,
         None => (*number as usize) < rows,
     };
     // Tests lead to smaller tests only, blocks to no blocks: following an entry ends.
     let entry = |entry: Entry, tests: usize, blocks: usize| match entry.parts() {
         Parts::Nothing => true,
-        Parts::Leaf(leaf) => leaf.rule.0 < rules,
+        Parts::Leaf(leaf) => leaf.rule().0 < rules,
         Parts::Block(block) => (block as usize) < blocks,
         Parts::Test(test) => (test as usize) < tests,
     };

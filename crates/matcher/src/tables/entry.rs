@@ -9,6 +9,8 @@
 //! | 10 | the number of a block of eight entries, one for each state of the conditions |
 //! | 11 | the number of a test of an exec's arguments, with two entries |
 
+use std::num::NonZeroU32;
+
 use gambeson_policy_model::RuleId;
 
 /// One word of a table: see the module's documentation.
@@ -59,12 +61,37 @@ impl Rank {
     }
 }
 
-/// A decided entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Leaf {
-    pub(crate) rank: Rank,
-    pub(crate) denies: bool,
-    pub(crate) rule: RuleId,
+/// A decided entry, in the entry's own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Leaf(NonZeroU32);
+
+impl Leaf {
+    /// A rule's leaf.
+    pub(crate) const fn new(rank: Rank, denies: bool, rule: RuleId) -> Self {
+        let denies = if denies { DENIES } else { 0 };
+        let rest = (rank.0 as u32) << RANK | denies | (rule.0 & RULE);
+        Self(NonZeroU32::MIN.saturating_add((1 << KIND | rest) - 1))
+    }
+
+    #[inline]
+    pub(crate) const fn rank(self) -> Rank {
+        Rank((self.0.get() >> RANK & 7) as u8)
+    }
+
+    #[inline]
+    pub(crate) const fn denies(self) -> bool {
+        self.0.get() & DENIES != 0
+    }
+
+    #[inline]
+    pub(crate) const fn rule(self) -> RuleId {
+        RuleId(self.0.get() & RULE)
+    }
+
+    /// The same leaf with another rank.
+    pub(crate) const fn with_rank(self, rank: Rank) -> Self {
+        Self::new(rank, self.denies(), self.rule())
+    }
 }
 
 /// An entry taken apart.
@@ -79,6 +106,7 @@ pub(crate) enum Parts {
 const KIND: u32 = 30;
 const NUMBER: u32 = (1 << KIND) - 1;
 const DENIES: u32 = 1 << 24;
+const RULE: u32 = DENIES - 1;
 const RANK: u32 = 25;
 
 impl Entry {
@@ -88,8 +116,7 @@ impl Entry {
     pub(crate) const MAX_RULES: usize = 1 << 24;
 
     pub(crate) const fn leaf(leaf: Leaf) -> Self {
-        let denies = if leaf.denies { DENIES } else { 0 };
-        Self(1 << KIND | (leaf.rank.0 as u32) << RANK | denies | (leaf.rule.0 & (DENIES - 1)))
+        Self(leaf.0.get())
     }
 
     pub(crate) const fn block(number: u32) -> Self {
@@ -102,15 +129,11 @@ impl Entry {
 
     #[inline]
     pub(crate) const fn parts(self) -> Parts {
-        match self.0 >> KIND {
-            0 => Parts::Nothing,
-            1 => Parts::Leaf(Leaf {
-                rank: Rank((self.0 >> RANK & 7) as u8),
-                denies: self.0 & DENIES != 0,
-                rule: RuleId(self.0 & (DENIES - 1)),
-            }),
-            2 => Parts::Block(self.0 & NUMBER),
-            _ => Parts::Test(self.0 & NUMBER),
+        match (self.0 >> KIND, NonZeroU32::new(self.0)) {
+            (1, Some(word)) => Parts::Leaf(Leaf(word)),
+            (2, _) => Parts::Block(self.0 & NUMBER),
+            (3, _) => Parts::Test(self.0 & NUMBER),
+            _ => Parts::Nothing,
         }
     }
 }
