@@ -3,6 +3,10 @@
 //! A **policy** ([`PolicyId`]) holds **rules** ([`Rule`]); a **workload** ([`Workload`]) is what
 //! policies select; an **event** ([`Event`]) is judged by the rules that apply, and ends in a
 //! **decision** ([`Decision`]).
+//!
+//! [`Reader`] turns YAML or JSON into checked policies, strictly or leniently ([`Mode`]), and says
+//! of every problem where it is and what to do about it ([`Diagnostic`], [`render_human`]).
+//! [`PolicySet`] holds what was read and gives each workload its [`Selection`] of rules.
 
 mod alert;
 mod capability;
@@ -28,6 +32,7 @@ mod reader;
 mod root;
 mod rule;
 mod rule_info;
+mod schema;
 mod selection;
 mod selector;
 mod set;
@@ -61,6 +66,7 @@ pub use rule::{
     Action, Class, Conditions, Directory, Object, PathScope, Rule, RuleList, Source, field_path,
 };
 pub use rule_info::RuleInfo;
+pub use schema::policy_schema;
 pub use selection::{ApparmorText, Duplicate, Selection};
 pub use selector::{
     ContainerFilter, DEFAULT_NAMESPACE, Expression, ExpressionKey, Labels, Operator, Selector,

@@ -35,7 +35,7 @@ impl Default for Limits {
             bytes: 32 << 20,
             depth: 64,
             aliases: 1_000,
-            nodes: 4_000_000,
+            nodes: 2_000_000,
             documents: 100_000,
             files: 100_000,
         }

@@ -158,3 +158,46 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_have_the_types_of_yaml_1_2() {
+        use ScalarKind::{Bool, Float, Int, Null, Text};
+        for (text, kind) in [
+            ("", Null),
+            ("~", Null),
+            ("NULL", Null),
+            ("nULL", Text),
+            ("True", Bool(true)),
+            ("FALSE", Bool(false)),
+            ("yes", Text),
+            ("0", Int(Some(0))),
+            ("-12", Int(Some(-12))),
+            ("+12", Int(Some(12))),
+            ("0x1F", Int(Some(31))),
+            ("0o17", Int(Some(15))),
+            ("017", Int(Some(17))),
+            ("99999999999999999999", Int(None)),
+            ("1_000", Text),
+            ("0b11", Text),
+            ("0x", Text),
+            ("-", Text),
+            ("1.5", Float),
+            (".5", Float),
+            ("1e3", Float),
+            ("-.inf", Float),
+            (".nan", Float),
+            ("-.nan", Text),
+            ("1.2.3", Text),
+            ("12:30", Text),
+            ("2024-01-01", Text),
+            (".", Text),
+            ("/bin/sh", Text),
+        ] {
+            assert_eq!(ScalarKind::of_plain(text), kind, "{text}");
+        }
+    }
+}

@@ -133,9 +133,9 @@ fn parse_chunk(
 ) {
     let depth = limits.depth.min(Limits::MAX_DEPTH);
     let mut options = granit_parser::options! {
-        // The tree's own limit is exact; the parser's must not come first by a hair.
-        flow_nesting_limit: depth.saturating_add(1),
-        block_nesting_limit: depth.saturating_add(1),
+        // Each counts one style of nesting; the tree counts both together.
+        flow_nesting_limit: depth,
+        block_nesting_limit: depth,
     };
     options.set_emit_comments(false);
     let mut builder = Builder::new(chunk, depth, limits.aliases, budget);
@@ -395,13 +395,28 @@ fn unsupported_tag(tag: &Tag, place: Place) -> YamlError {
 fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError {
     let marker = error.marker();
     let place = chunk.place_at(marker.line(), marker.col());
-    let help = match error.kind() {
+    let tab = match error.kind() {
         ErrorKind::RecursionLimitExceeded => return too_deep(place, depth),
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInIndentation
-        | ErrorKind::TabInPlainScalar => Some(TABS),
+        | ErrorKind::TabInPlainScalar => Some(
+            chunk
+                .indenting_tab(marker.line(), usize::MAX)
+                .unwrap_or(place),
+        ),
+        _ => chunk.indenting_tab(marker.line(), 0),
+    };
+    if let Some(place) = tab {
+        return YamlError {
+            code: Code::Syntax,
+            message: "a tab stands in the indentation".to_owned(),
+            help: Some("YAML allows no tabs there; use spaces".to_owned()),
+            place,
+        };
+    }
+    let help = match error.kind() {
         ErrorKind::UnknownAnchor => Some("give the anchor (`&name`) before the alias (`*name`)"),
         ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
             Some("a key needs a `:` and a space after it; check the indentation")
@@ -409,8 +424,10 @@ fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidIndentation => {
             Some("check the indentation; a value that holds `: ` needs quotes")
         }
+        ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => Some(
+            "check the indentation; the keys of one object, and the `-` of one list, begin in one column",
+        ),
         ErrorKind::UnclosedQuotedScalar => Some("close the quotes"),
-        _ if chunk.line_has_tab(marker.line()) => Some(TABS),
         _ => None,
     };
     YamlError {
@@ -420,8 +437,6 @@ fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError
         place,
     }
 }
-
-const TABS: &str = "YAML allows no tabs in indentation; use spaces";
 
 /// Writes a tree as one YAML document. Strings that any reader of YAML could take for something
 /// else are quoted; long ones aren't folded, and those of several lines become blocks.

@@ -26,21 +26,27 @@ struct Text {
 impl SourceMap {
     /// Remembers the text of a file.
     pub fn insert(&mut self, file: Arc<str>, text: Arc<str>) {
-        let known = match self.texts.get(&file) {
-            None => {
-                let line_starts = lines::split_inclusive(&text)
-                    .scan(0, |next, line| {
-                        let start = *next;
-                        *next += line.len();
-                        Some(start)
-                    })
-                    .collect();
-                Some(Text { text, line_starts })
-            }
-            Some(Some(known)) if known.text == text => return,
-            Some(_) => None,
+        let line_starts = lines::split_inclusive(&text)
+            .scan(0, |next, line| {
+                let start = *next;
+                *next += line.len();
+                Some(start)
+            })
+            .collect();
+        self.put(file, Some(Text { text, line_starts }));
+    }
+
+    fn put(&mut self, file: Arc<str>, text: Option<Text>) {
+        let is_other = |known: &Option<Text>| match (known, &text) {
+            (Some(known), Some(text)) => known.text != text.text,
+            _ => true,
         };
-        self.texts.insert(file, known);
+        let text = if self.texts.get(&file).is_some_and(is_other) {
+            None
+        } else {
+            text
+        };
+        self.texts.insert(file, text);
     }
 
     /// The text of a file.
@@ -61,20 +67,17 @@ impl SourceMap {
     /// Takes over what another map remembers.
     pub fn extend(&mut self, other: Self) {
         for (file, text) in other.texts {
-            match text {
-                Some(text) => self.insert(file, text.text),
-                None => {
-                    self.texts.insert(file, None);
-                }
-            }
+            self.put(file, text);
         }
     }
 }
 
-/// The most characters of a line that are shown; what is shown then lies around the caret.
-const SHOWN: usize = 120;
-/// How many characters before the caret are shown at least, where a line is cut.
-const BEFORE: usize = 60;
+/// The width of what is shown; longer lines are cut around the caret.
+const WIDTH: usize = 120;
+/// The longest piece of a line that is underlined.
+const LONGEST_MARK: usize = 60;
+/// The longest line, in bytes, that is shown at all.
+const LONGEST_LINE: usize = 20_000;
 
 /// Renders diagnostics for people, each with its line and a caret where the text is known, and
 /// with the help.
@@ -96,7 +99,8 @@ pub fn render_human<'a>(
         Renderer::styled()
     } else {
         Renderer::plain()
-    };
+    }
+    .term_width(WIDTH);
     let mut out = String::new();
     for diagnostic in diagnostics {
         out.push_str(&render_one(diagnostic, sources, &renderer));
@@ -112,64 +116,59 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
     };
     let at = &diagnostic.location;
     let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    let mut group = level
+    let title = level
         .primary_title(&*diagnostic.message)
-        .id(diagnostic.code.name())
-        .element(
+        .id(diagnostic.code.name());
+    let line = sources
+        .line(&at.file, at.line)
+        .filter(|line| line.len() <= LONGEST_LINE)
+        .map(|line| Marked::new(line, number(at.column).saturating_sub(1)));
+    let mut group = match &line {
+        Some(line) => title.element(
+            Snippet::source(&*line.text)
+                .path(&*at.file)
+                .line_start(number(at.line))
+                .fold(false)
+                .annotation(AnnotationKind::Primary.span(line.start..line.end)),
+        ),
+        None => title.element(
             Origin::path(&*at.file)
                 .line(number(at.line))
                 .char_column(number(at.column)),
-        );
-    let window = sources
-        .line(&at.file, at.line)
-        .map(|line| Window::around(line, number(at.column).saturating_sub(1)));
-    if let Some(window) = &window {
-        group = group.element(
-            Snippet::source(&*window.text)
-                .line_start(number(at.line))
-                .fold(false)
-                .annotation(AnnotationKind::Primary.span(window.start..window.end)),
-        );
-    }
+        ),
+    };
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
     }
     renderer.render(&[group])
 }
 
-/// What is shown of a line, and the bytes of it that are underlined.
-struct Window {
+/// A line, and the bytes of it that are underlined.
+struct Marked {
     text: String,
     start: usize,
     end: usize,
 }
 
-impl Window {
-    /// The part of a line around a column (in characters, from 0).
-    fn around(line: &str, column: usize) -> Self {
-        let characters: Vec<char> = line.chars().collect();
-        let column = column.min(characters.len());
-        let from = if characters.len() <= SHOWN {
-            0
-        } else {
-            column.saturating_sub(BEFORE)
+impl Marked {
+    /// The line with what begins at a column (in characters, from 0) underlined.
+    fn new(line: &str, column: usize) -> Self {
+        // What a file holds must not reach a terminal as a control sequence.
+        let harmless = |c: char| match c {
+            '\t' => c,
+            _ if c.is_control() => char::REPLACEMENT_CHARACTER,
+            _ => c,
         };
-        let mut text = String::new();
-        if from > 0 {
-            text.push('…');
-        }
-        text.extend(characters.iter().skip(from).take(column - from));
-        let start = text.len();
-        let shown = SHOWN.saturating_sub(column - from);
-        let after = || characters.iter().skip(column);
-        let mark = token_length(after().copied()).min(shown);
-        text.extend(after().take(mark));
-        let end = text.len();
-        text.extend(after().skip(mark).take(shown - mark));
-        if characters.len() - column > shown {
-            text.push('…');
-        }
-        Self { text, start, end }
+        let text: String = line.chars().map(harmless).collect();
+        let offset = |column: usize| {
+            text.char_indices()
+                .nth(column)
+                .map_or(text.len(), |(at, _)| at)
+        };
+        let start = offset(column);
+        let rest = text.get(start..).unwrap_or_default();
+        let end = offset(column.saturating_add(token_length(rest.chars()).min(LONGEST_MARK)));
+        Self { start, end, text }
     }
 }
 
@@ -197,7 +196,9 @@ fn token_length(characters: impl Iterator<Item = char>) -> usize {
     while let Some(c) = characters.next() {
         let ends = match c {
             ':' => characters.peek().is_none_or(|next| next.is_whitespace()),
-            ',' | ']' | '}' => characters.peek().is_none_or(|next| next.is_whitespace()),
+            ',' | ']' | '}' => characters
+                .peek()
+                .is_none_or(|next| next.is_whitespace() || matches!(next, ',' | ']' | '}')),
             _ => c.is_whitespace(),
         };
         if ends {

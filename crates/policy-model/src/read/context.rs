@@ -107,7 +107,9 @@ pub(super) struct Context<'a> {
     file: &'a Arc<str>,
     mode: Mode,
     diagnostics: Vec<Diagnostic>,
+    /// How many problems are not listed, and the worst of them.
     dropped: usize,
+    worst_dropped: Severity,
 }
 
 impl<'a> Context<'a> {
@@ -117,6 +119,7 @@ impl<'a> Context<'a> {
             mode,
             diagnostics: Vec::new(),
             dropped: 0,
+            worst_dropped: Severity::Warning,
         }
     }
 
@@ -140,7 +143,7 @@ impl<'a> Context<'a> {
         if let (true, Some(last)) = (self.dropped > 0, self.diagnostics.last()) {
             self.diagnostics.push(Diagnostic {
                 code: Code::TooManyProblems,
-                severity: Severity::Error,
+                severity: self.worst_dropped,
                 message: format!("{} more problems are not listed", self.dropped),
                 help: None,
                 location: last.location.clone(),
@@ -151,8 +154,9 @@ impl<'a> Context<'a> {
     }
 
     fn report(&mut self, severity: Severity, at: Spot<'_>, problem: Problem) {
-        if self.diagnostics.len() >= MAX_PROBLEMS {
+        if self.is_full() {
             self.dropped += 1;
+            self.worst_dropped = self.worst_dropped.max(severity);
             return;
         }
         self.diagnostics.push(Diagnostic {
@@ -163,6 +167,11 @@ impl<'a> Context<'a> {
             location: self.location(at.place),
             field: at.trail.to_string(),
         });
+    }
+
+    /// Whether further problems are counted only.
+    const fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_PROBLEMS
     }
 
     /// What can't be read in either mode.
@@ -357,6 +366,8 @@ impl<'a> Context<'a> {
         );
         let lenient = || shape.fields().chain(shape.lenient_fields());
         if !self.is_strict() {
+            // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes
+            // keys in any case.
             let taken = lenient().find(|field| field.name.eq_ignore_ascii_case(name));
             if let Some(field) = taken {
                 self.deviation(
@@ -366,6 +377,11 @@ impl<'a> Context<'a> {
                 );
                 return Some(field);
             }
+        }
+        if self.is_full() {
+            // Looking for the nearest name is slow, and nobody would see it.
+            self.deviation(at, problem, "ignored");
+            return None;
         }
         problem = match text::nearest(name, shape.fields().map(|field| field.name)) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),

@@ -360,9 +360,8 @@ impl Context<'_> {
             let Some(text) = self.text(given.value, &trail) else {
                 continue;
             };
-            let is_dir = matches!(given.field.content, Content::Dir);
+            let is_dir = matches!(given.field.content, Content::SourceDir);
             let checked = if is_dir {
-                // The schema takes any string here.
                 self.directory_path(text, at, false)
             } else {
                 self.file_path(text, at)

@@ -118,6 +118,19 @@ impl Context<'_> {
                 let is_domain = !item.trim_end_matches('.').is_empty()
                     && !item.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/');
                 if is_domain {
+                    if item.contains('*') {
+                        self.warning(
+                            at,
+                            Problem::new(
+                                Code::MatchesNothing,
+                                format!(
+                                    "`{}` matches nothing: `*` is no wildcard here",
+                                    shorten(item)
+                                ),
+                            )
+                            .help("write the domain alone; its sub-domains are included"),
+                        );
+                    }
                     return Object::Domain(item.to_owned());
                 }
                 let problem = Problem::new(

@@ -42,29 +42,30 @@ impl Context<'_> {
                     Code::TrailingSlash,
                     format!("`{}` ends in `/`, but no file's path does", shorten(given)),
                 )
-                .help("leave the slash out, or name a directory under `matchDirectories`");
+                .help("leave the slash out; a directory is named by a field `dir`");
                 self.deviation(at, problem, "taken without it");
                 Checked::Path(bare.to_owned())
             }
         }
     }
 
-    /// The path of a directory; ends in `/`.
+    /// The path of a directory; ends in `/`. Where the schema asks for no slash (not `in_schema`),
+    /// a missing one is only a warning.
     pub(super) fn directory_path(&mut self, given: &str, at: Spot<'_>, in_schema: bool) -> Checked {
         let mut path = match self.resolved_path(given, at, false) {
             Checked::Path(path) => path,
             nothing @ Checked::Nothing(_) => return nothing,
         };
         if !path.ends_with('/') {
-            let problem = Problem::new(
-                Code::MissingSlash,
-                format!("the directory `{}` doesn't end in `/`", shorten(given)),
-            )
-            .help(format!("write `{}/`", shorten(given)));
+            const ASSUMED: &str = "taken as if it did";
+            let message = format!("the directory `{}` doesn't end in `/`", shorten(given));
+            let help = format!("write `{}/`", shorten(given));
             if in_schema {
-                self.deviation(at, problem, "taken as if it did");
+                let problem = Problem::new(Code::MissingSlash, message).help(help);
+                self.deviation(at, problem, ASSUMED);
             } else {
-                self.warning(at, problem);
+                let message = format!("{message}; {ASSUMED}");
+                self.warning(at, Problem::new(Code::MissingSlash, message).help(help));
             }
             path.push('/');
         }

@@ -35,14 +35,20 @@ impl Chunk<'_> {
         self.place_at(1, 0)
     }
 
-    /// Whether the indentation of a line of the chunk holds a tab.
-    pub(super) fn line_has_tab(&self, line: usize) -> bool {
+    /// The first tab in the indentation of a line, from the given line on. The parser points at
+    /// where the surrounding value begins, which may be lines before it.
+    pub(super) fn indenting_tab(&self, from_line: usize, lines_after: usize) -> Option<Place> {
         lines::split(self.text)
-            .nth(line.saturating_sub(1))
-            .is_some_and(|line| {
-                line.chars()
-                    .take_while(|c| matches!(c, ' ' | '\t' | '-' | '?'))
-                    .any(|c| c == '\t')
+            .enumerate()
+            .skip(from_line.saturating_sub(1))
+            .take(lines_after.saturating_add(1))
+            .find_map(|(index, line)| {
+                let indentation = |c: &char| matches!(c, ' ' | '\t' | '-' | '?');
+                let column = line
+                    .chars()
+                    .take_while(indentation)
+                    .position(|c| c == '\t')?;
+                Some(self.place_at(index + 1, column))
             })
     }
 }
@@ -51,7 +57,7 @@ impl Chunk<'_> {
 /// lines and directives goes with what follows.
 pub(super) fn split(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rest = text;
     let mut lines_before = 0;
     while !rest.is_empty() {
         let mut end = 0;
