@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Lint(LintArgs),
     /// Judge events by the policies that apply to a workload
     Decide(DecideArgs),
-    /// Print the JSON Schema of events
+    /// Print the JSON Schema of policies or of events
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -179,6 +179,8 @@ pub(crate) enum Engine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
+    /// Policies of all three kinds
+    Policy,
     /// Events, as `decide` reads them
     Event,
 }

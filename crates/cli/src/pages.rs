@@ -3,15 +3,16 @@
 use std::io::{self, Write as _};
 
 use clap::{Command, CommandFactory as _};
-use gambeson::policy_model::event_schema;
+use gambeson::policy_model::{event_schema, policy_schema};
 
 use crate::Outcome;
 use crate::args::{Cli, CompletionsArgs, SchemaArgs, SchemaOf};
 use crate::failure::Failure;
 
-/// The JSON Schema of events.
+/// The JSON Schema of policies or of events.
 pub(crate) fn schema(args: &SchemaArgs) -> Result<Outcome, Failure> {
     let schema = match args.of {
+        SchemaOf::Policy => policy_schema(),
         SchemaOf::Event => event_schema(),
     };
     print(format!("{schema:#}\n").as_bytes())

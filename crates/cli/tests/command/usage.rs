@@ -64,11 +64,13 @@ fn help_has_examples_that_name_the_command() {
 
 #[test]
 fn schemas_are_json() {
-    let ended = run(&["schema", "event"]);
-    assert_eq!(ended.status, 0);
-    let schema: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
-    assert!(schema["$schema"].is_string());
-    assert!(ended.out.contains("map_exec"));
+    for (of, word) in [("policy", "KubeArmorClusterPolicy"), ("event", "map_exec")] {
+        let ended = run(&["schema", of]);
+        assert_eq!(ended.status, 0);
+        let schema: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        assert!(schema["$schema"].is_string());
+        assert!(ended.out.contains(word), "{of}");
+    }
 }
 
 #[test]
