@@ -1,2 +1,70 @@
-//! The command.
-fn main() {}
+//! The command `gambeson`: a thin shell over the library.
+
+mod args;
+mod decide;
+mod failure;
+mod lint;
+mod pages;
+mod reading;
+mod style;
+mod text;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+/// How a command ended that did what it was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All is well.
+    Good,
+    /// There are errors in policies or events, and they have been printed.
+    Errors,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match &cli.command {
+        Command::Lint(args) => lint::run(args),
+        Command::Decide(args) => decide::run(args),
+        Command::Schema(args) => pages::schema(args),
+        Command::Completions(args) => pages::completions(args),
+        Command::Man => pages::manual(),
+    };
+    match ended {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Errors) => ExitCode::FAILURE,
+        // Whoever reads the output has what they wanted, as `head` does.
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints an error on standard error.
+fn complain(error: &impl Display) {
+    say(style::ERROR, "error", error);
+}
+
+/// Prints a remark on standard error.
+fn note(remark: &str) {
+    say(style::WARNING, "warning", &remark);
+}
+
+fn say(style: anstyle::Style, kind: &str, what: &impl Display) {
+    // What is said may quote a file or its name.
+    let what = what.to_string();
+    let lines: Vec<String> = what
+        .lines()
+        .map(|line| text::printable(line.as_bytes()))
+        .collect();
+    let what = lines.join("\n");
+    // Nobody can be told that standard error can't be written.
+    let _ = writeln!(anstream::stderr(), "{style}{kind}{style:#}: {what}");
+}

@@ -1,0 +1,228 @@
+//! The command line: what can be asked for, and its help.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use gambeson::policy_model::Postures;
+
+/// Reads KubeArmor policies and judges events with them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gambeson",
+    version,
+    about = "Reads KubeArmor policies and judges events with them",
+    long_about = "Reads KubeArmor policies (KubeArmorPolicy, KubeArmorHostPolicy, \
+                  KubeArmorClusterPolicy), says what is wrong or doubtful in them, and decides \
+                  Allow, Audit or Block for events, naming the file and line of the rule that \
+                  decided.",
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Exit status: 0 when all is well, 1 when a policy or an event is wrong or can't \
+                  be read, 2 on wrong usage."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check policies, and say what is wrong or doubtful and where
+    Lint(LintArgs),
+    /// Judge events by the policies that apply to a workload
+    Decide(DecideArgs),
+    /// Print the JSON Schema of policies or of events
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gambeson lint examples/policies
+  gambeson lint --lenient --format json from-the-cluster.yaml
+  gambeson lint policies --root /srv/rootfs/web --workload web.json batch.json
+
+JSON: one line for each document, with the keys file, document, kind, name, status (ok, warning
+or error) and diagnostics (code, severity, message, line, column, field).")]
+pub(crate) struct LintArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Workloads; a policy that selects none of them is reported
+    #[arg(long, value_name = "FILE.json", num_args = 1..)]
+    pub(crate) workload: Vec<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson decide --policies examples/policies --namespace production --label app=checkout \\
+      --events examples/events/attack-day.jsonl
+  gambeson decide --policies policies --workload web.json --events - --format json < events.jsonl
+  gambeson decide --policies policies --host --posture file=block --events host.jsonl
+
+An event is one JSON object on a line, such as
+  {\"op\":\"exec\",\"path\":\"/bin/sh\",\"args\":[\"-c\",\"id\"],\"source\":\"/usr/sbin/nginx\"}
+`gambeson schema event` describes them all. A line that is no event is answered with
+{\"error\":…,\"line\":N}, the rest goes on, and the exit status is 1. A line may have 1 MiB.
+
+JSON: one line for each event, with the keys verdict (Allow, Audit, Block), cause (rule, posture,
+none), policy, rule, file and line, the last four null where no rule decided."
+)]
+pub(crate) struct DecideArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// What carries the decision out: the compiled tables, or the slow and obvious evaluator
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: Engine,
+    /// Events, one JSON object on a line; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) events: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+/// Whose events they are: a pod's, the host's, or those of a workload described in a file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Workload (one of --namespace, --host, --workload)")]
+pub(crate) struct SubjectArgs {
+    /// A pod in this namespace
+    #[arg(long, value_name = "NS", conflicts_with_all = ["host", "workload"])]
+    pub(crate) namespace: Option<String>,
+    /// A label of the pod; may be repeated, or hold several: `a=b,c=d`
+    #[arg(long, value_name = "K=V", requires = "namespace", conflicts_with_all = ["host", "workload"], value_parser = labels)]
+    pub(crate) label: Vec<Pairs>,
+    /// The pod's container
+    #[arg(long, value_name = "NAME", requires = "namespace", conflicts_with_all = ["host", "workload"])]
+    pub(crate) container: Option<String>,
+    /// The host
+    #[arg(long, conflicts_with = "workload")]
+    pub(crate) host: bool,
+    /// A label of the host's node; as --label
+    #[arg(long, value_name = "K=V", requires = "host", conflicts_with_all = ["namespace", "workload"], value_parser = labels)]
+    pub(crate) node_label: Vec<Pairs>,
+    /// A file such as
+    /// `{"kind":"pod","namespace":"production","labels":{"app":"web"},"container":"nginx"}`,
+    /// which may give a `posture`
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) workload: Option<PathBuf>,
+}
+
+/// How policies are read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadingArgs {
+    /// Take what is found in the wild as KubeArmor would, and warn of every deviation
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// The workload's root; links in the directory part of rules' paths are resolved in it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gambeson completions bash > ~/.local/share/bash-completion/completions/gambeson
+  gambeson completions fish > ~/.config/fish/completions/gambeson.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// For whom output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// For programs: one JSON object on a line
+    Json,
+}
+
+/// What carries a decision out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Engine {
+    /// The compiled tables
+    #[default]
+    Compiled,
+    /// The evaluator that is written straight from the decision model
+    Reference,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Policies of all three kinds
+    Policy,
+    /// Events, as `decide` reads them
+    Event,
+}
+
+/// The labels of one `--label`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pairs(pub(crate) Vec<(String, String)>);
+
+/// Reads `k=v`, or several with commas between them; neither can occur in a Kubernetes label.
+fn labels(text: &str) -> Result<Pairs, String> {
+    text.split(',')
+        .map(|item| match item.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok((key.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(format!("`{item}` is not of the form `key=value`")),
+        })
+        .collect::<Result<_, _>>()
+        .map(Pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn labels_are_pairs() {
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        assert_eq!(labels("app=web").unwrap().0, [pair("app", "web")]);
+        assert_eq!(
+            labels("app=web, tier=").unwrap().0,
+            [pair("app", "web"), pair("tier", "")]
+        );
+        for wrong in ["app", "=web", "", "app=web,"] {
+            assert!(labels(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

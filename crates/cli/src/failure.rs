@@ -1,0 +1,45 @@
+//! What ends the command early.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gambeson::matcher::CompileError;
+use gambeson::policy_model::{RootError, WorkloadError};
+use thiserror::Error;
+
+/// What ends the command early.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// A file that can't be opened or read.
+    #[error("`{}` can't be read: {error}", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
+    /// A workload's file that describes none.
+    #[error("`{}`: {error}", file.display())]
+    Workload { file: PathBuf, error: WorkloadError },
+    /// Policies with errors; what is wrong with them has been printed.
+    #[error("{0}; nothing was judged")]
+    Policies(String),
+    /// Policies that can't be compiled.
+    #[error("the policies can't be compiled: {0}")]
+    Compile(#[from] CompileError),
+    /// A workload's root that is none.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Answers that can't be written.
+    #[error("the output can't be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    pub(crate) fn unreadable(file: &Path, error: io::Error) -> Self {
+        Self::Unreadable {
+            file: file.to_owned(),
+            error,
+        }
+    }
+
+    /// Whether whoever reads the output has gone, which is their right.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,88 @@
+//! Policies from files and folders, for both commands.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use gambeson::policy_model::{
+    Diagnostic, Mode, PolicySet, ReadError, Reader, Reading, Severity, SourceMap, render_human,
+};
+
+use crate::args::ReadingArgs;
+use crate::failure::Failure;
+use crate::style;
+use crate::text::counted;
+
+/// What was read, and the paths that couldn't be.
+pub(crate) struct Read {
+    pub(crate) reading: Reading,
+    pub(crate) unreadable: Vec<(PathBuf, ReadError)>,
+}
+
+/// Reads every path.
+pub(crate) fn read(paths: &[PathBuf], args: &ReadingArgs) -> Read {
+    let reader = Reader::new().mode(if args.lenient {
+        Mode::Lenient
+    } else {
+        Mode::Strict
+    });
+    let mut reading = Reading::default();
+    let mut unreadable = Vec::new();
+    for path in paths {
+        match reader.read_path(path) {
+            Ok(read) => reading.extend(read),
+            Err(error) => unreadable.push((path.clone(), error)),
+        }
+    }
+    Read {
+        reading,
+        unreadable,
+    }
+}
+
+/// The policies below the paths, and their texts; what is wrong with them goes to standard error.
+pub(crate) fn policies(
+    paths: &[PathBuf],
+    args: &ReadingArgs,
+) -> Result<(PolicySet, SourceMap), Failure> {
+    let Read {
+        reading,
+        unreadable,
+    } = read(paths, args);
+    for (_, error) in &unreadable {
+        crate::complain(error);
+    }
+    let of = |severity| {
+        reading
+            .diagnostics()
+            .filter(move |diagnostic| diagnostic.severity == severity)
+    };
+    let errors = of(Severity::Error).count();
+    if errors > 0 || !unreadable.is_empty() {
+        warn(of(Severity::Error), reading.sources());
+        let errors = errors + unreadable.len();
+        return Err(Failure::Policies(format!(
+            "{} in the policies",
+            counted(errors, "error")
+        )));
+    }
+    let warnings = of(Severity::Warning).count();
+    if warnings > 0 {
+        crate::note(&format!(
+            "{} in the policies; `gambeson lint` shows them",
+            counted(warnings, "warning")
+        ));
+    }
+    let sources = reading.sources().clone();
+    match reading.into_set() {
+        Ok(policies) => Ok((policies, sources)),
+        Err(error) => Err(Failure::Policies(error.to_string())),
+    }
+}
+
+/// Prints diagnostics on standard error, with the lines they speak of where they are known.
+pub(crate) fn warn<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>, sources: &SourceMap) {
+    let stderr = std::io::stderr();
+    let text = render_human(diagnostics, sources, style::wants_colour(&stderr));
+    // Nobody can be told that standard error can't be written.
+    let _ = stderr.lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,12 @@
+//! The command as its users meet it: arguments, files and a pipe in; text and a status out.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod lint;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod usage;

@@ -1,0 +1,6 @@
+//! What the README and the examples promise.
+
+#[cfg(test)]
+mod example_policies;
+#[cfg(test)]
+mod readme;
