@@ -44,7 +44,7 @@ enum Patterns<'t> {
 }
 
 impl Found<'_> {
-    #[inline]
+    #[inline(always)]
     fn each_pattern_row(&self, mut found: impl FnMut(u32)) {
         match self.patterns {
             Patterns::Row(0) => {}

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::compile::comb::Comb;
 use crate::tables::image::Bytes;
 use crate::tables::record::Span;
-use crate::tables::trie::{Node, Place, Trie};
+use crate::tables::trie::{Node, Place, Start, Trie};
 
 /// The nodes of a trie in preorder, so that a parent comes before its children.
 #[derive(Debug, Default)]
@@ -67,6 +67,22 @@ impl Skeleton {
     fn parent_len(&self, bone: &Bone) -> usize {
         let parent = self.nodes.get(bone.parent as usize);
         parent.map_or(0, |parent| parent.len as usize)
+    }
+
+    /// Skips the root where it has but one child and that is the slash.
+    fn start<K: AsRef<[u8]>>(&self, keys: &[K], slots: &[usize]) -> Start {
+        let only_child = match self.nodes.first().map(|root| root.children.as_slice()) {
+            Some([child]) => *child as usize,
+            _ => return Start::default(),
+        };
+        let child = self.nodes.get(only_child);
+        match (child, slots.get(only_child)) {
+            (Some(bone), Some(slot)) if self.string(keys, bone) == b"/" => Start {
+                node: *slot as u32,
+                consumed: 1,
+            },
+            _ => Start::default(),
+        }
     }
 
     /// Lays the shape out as tables. Gives the place in the tables of each node as well.
@@ -138,6 +154,7 @@ impl Skeleton {
             }
         }
         let trie = Trie {
+            start: self.start(keys, &slots),
             places,
             nodes,
             regions: Vec::new(),

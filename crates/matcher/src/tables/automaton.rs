@@ -130,7 +130,7 @@ impl Globs {
     }
 
     /// The row of the patterns and execnames that a path's last component is; 0 for none.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn name_row(&self, path: &[u8]) -> u32 {
         let Some(slash) = memchr::memrchr(b'/', path) else {
             return 0;

@@ -124,7 +124,8 @@ fn trie(
     tuples: usize,
 ) -> Result<(), ImageError> {
     // A step uses up the edge byte: no walk is longer than its path, whatever `owner` says.
-    if trie.places.len() != trie.nodes.len() {
+    let start_exists = (trie.start.node as usize) < trie.nodes.len().max(1);
+    if !start_exists || trie.start.consumed > 1 || trie.places.len() != trie.nodes.len() {
         return Err(ImageError::Damaged {
             table,
             record: trie.places.len(),

@@ -173,7 +173,7 @@ macro_rules! single {
         })+
     };
 }
-single!(u32, super::Head);
+single!(u32, super::Head, super::trie::Start);
 
 impl Section for Vec<Automaton> {
     fn write(&self, words: &mut Vec<u32>) {
@@ -217,6 +217,7 @@ sections!(Globs {
     starts
 });
 sections!(Trie {
+    start,
     nodes,
     places,
     regions,

@@ -71,9 +71,21 @@ record! {
     }
 }
 
+record! {
+    /// Where every walk begins: behind the slash that every path begins with, where all keys begin
+    /// with one, else at the root.
+    Start {
+        /// The node.
+        node: u32,
+        /// The length of its byte string: 0 or 1.
+        consumed: u32,
+    }
+}
+
 /// The tables of one trie. What `exact`, `child` and `deep` are numbers of is the caller's matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Trie {
+    pub(crate) start: Start,
     /// The first is the root.
     pub(crate) nodes: Vec<Node>,
     /// One for each node.
@@ -105,12 +117,12 @@ impl Trie {
         self.nodes.len() <= 1
     }
 
-    /// Walks the path.
+    /// Walks a path; a trie whose keys begin with a slash takes only paths that do.
     #[inline]
     pub(crate) fn walk(&self, path: &[u8]) -> End {
-        let mut node = 0;
-        let mut base = self.nodes.first().map_or(0, |root| root.base);
-        let mut consumed = 0;
+        let mut node = self.start.node;
+        let mut base = self.nodes.get(node as usize).map_or(0, |node| node.base);
+        let mut consumed = self.start.consumed as usize;
         loop {
             let end = End {
                 node,
@@ -193,7 +205,8 @@ impl Trie {
 
     /// Size of the tables in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        4 * (self.nodes.len() * Node::WORDS
+        4 * (Start::WORDS
+            + self.nodes.len() * Node::WORDS
             + self.places.len() * Place::WORDS
             + self.regions.len() * Region::WORDS)
             + self.labels.len()
