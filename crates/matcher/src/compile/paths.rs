@@ -108,7 +108,9 @@ pub(crate) fn compile<'r>(
     let (mut trie, slots) = shape.fill(cells, tables);
     // What patterns say of the nodes themselves is settled here, so that a walk that ends on a node
     // needs no automaton.
-    let mut tuples: HashMap<Vec<u32>, u32> = HashMap::new();
+    let nowhere = vec![0; forward.len()];
+    globs.starts.extend_from_slice(&nowhere);
+    let mut tuples = HashMap::from([(nowhere, 0)]);
     for (number, bone) in shape.skeleton.nodes.iter().enumerate() {
         let tuple: Vec<u32> = forward
             .iter()

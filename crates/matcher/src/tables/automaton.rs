@@ -111,7 +111,8 @@ pub(crate) struct Globs {
     pub(crate) forward: Vec<Automaton>,
     /// Walk from the path's end towards its start.
     pub(crate) backward: Vec<Automaton>,
-    /// Tuples of states, one for each forward automaton; a trie node holds a tuple's number.
+    /// Tuples of states, one for each forward automaton; a trie node holds a tuple's number. In
+    /// tuple 0 all states match nothing.
     pub(crate) starts: Vec<u32>,
 }
 
@@ -150,14 +151,14 @@ impl Globs {
     }
 
     /// Calls `found` with each row of patterns that match a path of which the trie left `rest`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rows(&self, tuple: u32, path: &[u8], rest: &[u8], mut found: impl FnMut(u32)) {
-        if !self.forward.is_empty() {
+        // Tuple 0 is the usual case: no pattern begins with what was walked.
+        if tuple != 0 {
             let width = self.forward.len();
             let from = (tuple as usize).saturating_mul(width);
             let states = self.starts.get(from..).unwrap_or_default();
             for (automaton, state) in self.forward.iter().zip(states) {
-                // State 0 is the usual case: no pattern begins with what was walked.
                 if *state != 0 {
                     let row = automaton.walk(*state, rest.iter().copied());
                     if row != 0 {
