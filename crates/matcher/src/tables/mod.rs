@@ -4,6 +4,8 @@ pub(crate) mod automaton;
 pub(crate) mod check;
 pub(crate) mod entry;
 pub(crate) mod image;
+#[cfg(test)]
+mod picture;
 pub(crate) mod provenance;
 pub(crate) mod record;
 pub(crate) mod trie;
