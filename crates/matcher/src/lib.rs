@@ -10,6 +10,7 @@ mod config;
 mod decide;
 mod prepare;
 pub mod reference;
+mod strictest;
 mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -5,8 +5,6 @@
 //!
 //! Each function below is one section or step of the decision model, in its words.
 
-use std::cmp::Reverse;
-
 use gambeson_policy_model::{
     Action, Cause, Class, Conditions, Decision, Enforcement, Event, Glob, Object, Operation,
     PathScope, Postures, Protocol, Rule, RuleId, Selection, Source, Verdict, matches_tokens,
@@ -14,6 +12,7 @@ use gambeson_policy_model::{
 
 use crate::config::{CompileError, Config};
 use crate::prepare::{Prepared, prepare};
+use crate::strictest::strictness;
 
 /// Judges events by going through all rules, one by one.
 ///
@@ -207,16 +206,6 @@ impl Evaluator {
     }
 }
 
-/// The stricter verdict first; among equals the smaller rule, then the posture, then nothing.
-pub(crate) fn strictness(decision: &Decision) -> (Verdict, Reverse<(u8, u32)>) {
-    let order = match decision.cause {
-        Cause::Rule(rule) => (0, rule.0),
-        Cause::Posture => (1, 0),
-        Cause::None => (2, 0),
-    };
-    (decision.verdict, Reverse(order))
-}
-
 /// "Does a rule match an event?", and what it then says. A pattern matches once for each of its
 /// alternatives that does, since each ranks for itself.
 fn matches(id: RuleId, rule: &Rule, event: &Event<'_>, source: &[u8]) -> Vec<Match> {
@@ -239,60 +228,42 @@ fn matches(id: RuleId, rule: &Rule, event: &Event<'_>, source: &[u8]) -> Vec<Mat
 
 /// How an object of a rule names that of an event; empty where it doesn't.
 fn specificities(object: &Object, event: &Event<'_>) -> Vec<Specificity> {
-    let one = |found: bool, specificity: Specificity| {
-        if found { vec![specificity] } else { Vec::new() }
-    };
-    match &event.operation {
-        Operation::Exec { path, .. }
-        | Operation::MapExec { path }
-        | Operation::Read { path }
-        | Operation::Write { path } => path
+    if let Some(path) = event.operation.file() {
+        return path
             .bytes()
-            .map_or_else(Vec::new, |path| path_specificities(object, path)),
-        Operation::Socket(socket) => match object {
-            Object::Protocol(Protocol::All) => one(Protocol::All.matches(socket), (1, 0)),
-            Object::Protocol(protocol) => one(protocol.matches(socket), (2, 0)),
-            _ => Vec::new(),
-        },
-        Operation::Capability(used) => one(
-            matches!(object, Object::Capability(named) if named == used),
-            (1, 0),
-        ),
-        Operation::Syscall { name, path } => {
-            let path = path.as_ref().and_then(|path| path.bytes());
-            match object {
-                Object::Syscalls { names, scope } if names.iter().any(|named| named == name) => {
-                    match scope {
-                        None => vec![(1, 0)],
-                        Some(scope) => {
-                            let specificity = match scope {
-                                PathScope::Path(_) => (3, 0),
-                                PathScope::Directory(directory) => (2, directory.path.len()),
-                            };
-                            one(path.is_some_and(|path| scope.contains(path)), specificity)
-                        }
-                    }
-                }
-                _ => Vec::new(),
-            }
-        }
-        Operation::Dns { domain } => match object {
-            Object::Domain(named) => {
-                let named = labels(named);
-                one(labels(domain).starts_with(&named), (1, named.len()))
-            }
-            _ => Vec::new(),
-        },
-        Operation::Device(device) => match object {
-            Object::Device(wanted) => one(wanted.matches(device), (wanted.specificity(), 0)),
-            _ => Vec::new(),
-        },
-        Operation::Preset(preset) => one(
-            matches!(object, Object::Preset(named) if named == preset),
-            (1, 0),
-        ),
-        _ => Vec::new(),
+            .map_or_else(Vec::new, |path| path_specificities(object, path));
     }
+    let named = match (&event.operation, object) {
+        (Operation::Socket(socket), Object::Protocol(protocol)) => {
+            let tier = if *protocol == Protocol::All { 1 } else { 2 };
+            protocol.matches(socket).then_some((tier, 0))
+        }
+        (Operation::Capability(used), Object::Capability(named)) => {
+            (used == named).then_some((1, 0))
+        }
+        (Operation::Syscall { name, path }, Object::Syscalls { names, scope }) => {
+            let path = path.as_ref().and_then(|path| path.bytes());
+            let within = |scope: &PathScope| path.is_some_and(|path| scope.contains(path));
+            let specificity = match scope {
+                None => Some((1, 0)),
+                Some(scope) if !within(scope) => None,
+                Some(PathScope::Directory(directory)) => Some((2, directory.path.len())),
+                Some(PathScope::Path(_)) => Some((3, 0)),
+            };
+            specificity.filter(|_| names.iter().any(|named| named == name))
+        }
+        (Operation::Dns { domain }, Object::Domain(named)) => {
+            let named = labels(named);
+            let within = labels(domain).starts_with(&named);
+            within.then_some((1, named.len()))
+        }
+        (Operation::Device(device), Object::Device(wanted)) => {
+            wanted.matches(device).then_some((wanted.specificity(), 0))
+        }
+        (Operation::Preset(preset), Object::Preset(named)) => (preset == named).then_some((1, 0)),
+        _ => None,
+    };
+    named.into_iter().collect()
 }
 
 fn path_specificities(object: &Object, path: &[u8]) -> Vec<Specificity> {

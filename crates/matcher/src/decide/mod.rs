@@ -1,17 +1,20 @@
 //! Deciding an event on compiled tables. Allocates nothing.
 
-use std::borrow::Cow;
-use std::cmp::Reverse;
+mod lists;
+mod precedence;
 
-use gambeson_policy_model::{Class, Decision, Device, Event, Operation, Preset, RuleId, Verdict};
+use std::borrow::Cow;
+
+use gambeson_policy_model::{Class, Decision, Event, Operation, Preset, Verdict};
 
 use crate::compile::{dns, network};
-use crate::reference::strictness;
+use crate::strictest::strictness;
 use crate::tables::automaton::Globs;
-use crate::tables::entry::{Entry, Holding, Leaf, Parts, Rank};
+use crate::tables::entry::{Entry, Holding, Leaf, Parts};
 use crate::tables::record::Span;
 use crate::tables::trie::Trie;
-use crate::tables::{DeviceRow, Exception, Row, Tables, Watch};
+use crate::tables::{Exception, Row, Tables};
+use precedence::{first_to_watch, join_patterns, put_upon};
 
 /// What is asked of the tables, but for the object and the source.
 struct Question<'e> {
@@ -363,88 +366,6 @@ impl Tables {
         let found = found_row(self.dns.find(path));
         self.judge(Class::Dns, &found, event, None)
     }
-
-    fn syscall(&self, name: &str, path: Option<&[u8]>, event: &Event<'_>) -> Decision {
-        let text = |span: Span| span.of(&self.text);
-        let watches = self
-            .syscalls
-            .binary_search_by(|syscall| text(syscall.name).cmp(name.as_bytes()))
-            .ok()
-            .and_then(|place| self.syscalls.get(place))
-            .map_or(&[][..], |syscall| syscall.watches.of(&self.watches));
-        let about = |watch: &Watch| {
-            let scope = text(watch.path);
-            match watch.scope {
-                Watch::ANYWHERE => true,
-                Watch::FILE => path == Some(scope),
-                _ => path.is_some_and(|path| {
-                    path == scope
-                        || scope.strip_suffix(b"/") == Some(path)
-                        || path.strip_prefix(scope).is_some_and(|rest| {
-                            watch.scope == Watch::BELOW || !rest.contains(&b'/')
-                        })
-                }),
-            }
-        };
-        let decide = |source: u32| {
-            let winner = watches
-                .iter()
-                .filter(|watch| about(watch))
-                .filter(|watch| {
-                    watch.sourced == 0
-                        || watch
-                            .sources
-                            .of(&self.members)
-                            .binary_search(&source)
-                            .is_ok()
-                })
-                .min_by_key(|watch| syscall_order(watch));
-            winner.map_or(Decision::ALLOW, |watch| {
-                Decision::by_rule(Verdict::Audit, RuleId(watch.rule))
-            })
-        };
-        match event.source.bytes() {
-            Some(source) => decide(self.sources.find(source)),
-            None => watches
-                .iter()
-                .flat_map(|watch| watch.sources.of(&self.members))
-                .copied()
-                .chain(self.unnamed_sources())
-                .map(decide)
-                .max_by_key(strictness)
-                .unwrap_or(Decision::ALLOW),
-        }
-    }
-
-    fn device(&self, device: &Device) -> Decision {
-        let has = |bit: u32, row: &DeviceRow, want: u32, have: Option<i32>| {
-            row.given >> bit & 1 == 0 || have.map(i32::cast_unsigned) == Some(want)
-        };
-        let best = |watching: bool| {
-            self.devices
-                .iter()
-                .filter(|row| (row.effect == DeviceRow::WATCHES) == watching)
-                .filter(|row| {
-                    row.class == u32::from(device.class.0)
-                        && has(0, row, row.subclass, device.subclass)
-                        && has(1, row, row.protocol, device.protocol)
-                        && has(2, row, row.level, device.level)
-                })
-                .max_by(|a, b| {
-                    let key = |row: &DeviceRow| (row.given.count_ones(), row.effect);
-                    key(a).cmp(&key(b)).then(b.rule.cmp(&a.rule))
-                })
-        };
-        let leaf = |row: &DeviceRow| {
-            let denies = row.effect == DeviceRow::DENIES;
-            Leaf::new(Rank::EXACT, denies, RuleId(row.rule))
-        };
-        let outcome = Outcome {
-            grant: best(false).map(leaf),
-            watch: best(true).map(leaf),
-        };
-        self.settle(Class::Devices, outcome)
-    }
 }
 
 fn holding(event: &Event<'_>) -> Holding {
@@ -473,65 +394,4 @@ const fn found_row(row: u32) -> Found<'static> {
         row,
         patterns: Patterns::Row(0),
     }
-}
-
-/// The watch that goes first: sourced ones, then the narrower scope, then the smaller rule.
-fn syscall_order(watch: &Watch) -> (bool, u8, Reverse<u32>, u32) {
-    let (tier, depth) = match watch.scope {
-        Watch::FILE => (0, 0),
-        Watch::ANYWHERE => (2, 0),
-        _ => (1, watch.path.len),
-    };
-    (watch.sourced == 0, tier, Reverse(depth), watch.rule)
-}
-
-/// Joins what two sets of patterns and execnames say: those that name the source go first, an
-/// execname among them stays one, deny wins.
-#[inline]
-fn join_patterns(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.or(b);
-    };
-    Some(match (a.rank().is_sourced(), b.rank().is_sourced()) {
-        (true, false) => a,
-        (false, true) => b,
-        _ => deny_wins(a, b).with_rank(a.rank().min(b.rank())),
-    })
-}
-
-/// Step 3, with the smaller rule where both say the same.
-#[inline]
-fn deny_wins(a: Leaf, b: Leaf) -> Leaf {
-    match (a.denies(), b.denies()) {
-        (true, false) => a,
-        (false, true) => b,
-        _ if a.rule() <= b.rule() => a,
-        _ => b,
-    }
-}
-
-/// Puts what patterns say upon what paths and directories do.
-#[inline]
-fn put_upon(base: Option<Leaf>, patterns: Option<Leaf>) -> Option<Leaf> {
-    let (Some(base), Some(patterns)) = (base, patterns) else {
-        return base.or(patterns);
-    };
-    Some(if base.rank() < patterns.rank() {
-        base
-    } else if base.denies() && patterns.rank().yields_to_deny_of(base.rank()) {
-        // "A pattern doesn't silence a deny of the deepest directory."
-        deny_wins(base, patterns)
-    } else {
-        patterns
-    })
-}
-
-/// Steps 1 and 2 among those that watch.
-#[inline]
-fn first_to_watch(a: Option<Leaf>, b: Option<Leaf>) -> Option<Leaf> {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.or(b);
-    };
-    let key = |leaf: Leaf| (leaf.rank().tier(), leaf.rule());
-    Some(if key(a) <= key(b) { a } else { b })
 }
