@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::identity::{Location, PolicyId};
 use crate::posture::{Enforcement, Postures};
-use crate::rule::Rule;
+use crate::rule::{Class, Object, Rule};
 
 /// Everything that applies to one workload, ready to be compiled or evaluated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +81,46 @@ impl Selection {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The files and directories below `directory` that file rules name, in order.
+    ///
+    /// Renaming a directory is a write to each of them as well as to the directory's two names;
+    /// the strictest verdict of all stands.
+    ///
+    /// ```
+    /// use gambeson_policy_model::PolicySet;
+    /// # use gambeson_policy_model::Workload;
+    /// let policies = PolicySet::from_str("
+    /// apiVersion: security.kubearmor.com/v1
+    /// kind: KubeArmorPolicy
+    /// metadata: {name: web}
+    /// spec:
+    ///   file: {matchPaths: [{path: /etc/nginx/nginx.conf}]}
+    /// ")?;
+    /// let selection = policies.select(&Workload::pod("default"));
+    /// assert_eq!(selection.named_below("/etc"), ["/etc/nginx/nginx.conf"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn named_below(&self, directory: &str) -> Vec<&str> {
+        let directory = directory.strip_suffix('/').unwrap_or(directory);
+        let below = |path: &&str| {
+            path.strip_prefix(directory)
+                .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+        };
+        let of_files = self.rules.iter().filter(|rule| rule.class == Class::File);
+        let mut named: Vec<&str> = of_files
+            .filter_map(|rule| match &rule.object {
+                Object::Path(path) => Some(path.as_str()),
+                Object::Directory(named) => named.path.strip_suffix('/'),
+                _ => None,
+            })
+            .filter(below)
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     /// The native AppArmor rules.
