@@ -109,12 +109,11 @@ impl Evaluator {
         {
             return Decision::ALLOW;
         }
-        if event
-            .operation
-            .file()
-            .is_some_and(|path| path.bytes().is_none())
-        {
-            return self.unresolvable_object(class);
+        match event.operation.file() {
+            // "Outside the file class."
+            Some(path) if path.is_nameless() && class == Class::File => return Decision::ALLOW,
+            Some(path) if path.bytes().is_none() => return self.unresolvable_object(class),
+            _ => {}
         }
         match event.source.bytes() {
             Some(source) => self.judge_as(event, source),

@@ -289,6 +289,7 @@ impl Random {
         match self.below(24) {
             0 => EventPath::UNRESOLVABLE,
             1 => "/".into(),
+            4 => EventPath::NAMELESS,
             2 => (self.path() + "/" + self.pick(&PIECES).trim_matches('*')).into(),
             3 => (self.path() + "*").into(),
             _ => self.path().into(),

@@ -11,26 +11,39 @@ use crate::network::Socket;
 use crate::preset::Preset;
 use crate::rule::Class;
 
-/// The path of an object or of an executable, as seen from the workload's root, or the fact that
-/// it could not be computed.
+/// The path of an object or of an executable, as seen from the workload's root, or the reason why
+/// there is none.
 ///
 /// A path is absolute, has no NUL byte and at most [`EventPath::MAX_LENGTH`] bytes; whatever is not
-/// such a path is unresolvable.
+/// such a path is unresolvable. It should be that of the resolved file, without `.`, `..`, empty
+/// components or a slash at the end: rules are compared with it byte for byte.
 ///
 /// ```
 /// use gambeson_policy_model::EventPath;
 /// assert_eq!(EventPath::from("/bin/sh").bytes(), Some(&b"/bin/sh"[..]));
-/// assert_eq!(EventPath::from("memfd:x").bytes(), None);
+/// assert_eq!(EventPath::from("memfd:x"), EventPath::UNRESOLVABLE);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct EventPath<'a>(Option<Cow<'a, [u8]>>);
+pub struct EventPath<'a>(Repr<'a>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+enum Repr<'a> {
+    Path(Cow<'a, [u8]>),
+    #[default]
+    Unresolvable,
+    Nameless,
+}
 
 impl<'a> EventPath<'a> {
     /// The most bytes that a path has, without the terminating NUL (`PATH_MAX` less one).
     pub const MAX_LENGTH: usize = 4095;
 
     /// A path that could not be computed.
-    pub const UNRESOLVABLE: Self = Self(None);
+    pub const UNRESOLVABLE: Self = Self(Repr::Unresolvable);
+
+    /// An object without a name in a file system, such as a pipe or a socket: outside the file
+    /// class, so that reading and writing it is always allowed.
+    pub const NAMELESS: Self = Self(Repr::Nameless);
 
     /// Takes the bytes for a path if they can be one.
     #[must_use]
@@ -38,19 +51,36 @@ impl<'a> EventPath<'a> {
         let bytes = bytes.into();
         let is_path =
             bytes.first() == Some(&b'/') && bytes.len() <= Self::MAX_LENGTH && !bytes.contains(&0);
-        Self(is_path.then_some(bytes))
+        if is_path {
+            Self(Repr::Path(bytes))
+        } else {
+            Self::UNRESOLVABLE
+        }
     }
 
-    /// The path's bytes; `None` where it could not be computed.
+    /// The path's bytes; `None` where there is no path.
     #[must_use]
     pub fn bytes(&self) -> Option<&[u8]> {
-        self.0.as_deref()
+        match &self.0 {
+            Repr::Path(bytes) => Some(bytes),
+            Repr::Unresolvable | Repr::Nameless => None,
+        }
+    }
+
+    /// Whether the object has no name in a file system.
+    #[must_use]
+    pub const fn is_nameless(&self) -> bool {
+        matches!(self.0, Repr::Nameless)
     }
 
     /// The same path, owning its bytes.
     #[must_use]
     pub fn into_owned(self) -> EventPath<'static> {
-        EventPath(self.0.map(|bytes| Cow::Owned(bytes.into_owned())))
+        EventPath(match self.0 {
+            Repr::Path(bytes) => Repr::Path(Cow::Owned(bytes.into_owned())),
+            Repr::Unresolvable => Repr::Unresolvable,
+            Repr::Nameless => Repr::Nameless,
+        })
     }
 }
 

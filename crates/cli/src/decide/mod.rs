@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal as _, Read, StdoutLock, Write as _};
 use std::path::Path;
 
 use gambeson::matcher::Config;
-use gambeson::policy_model::{Decision, Event};
+use gambeson::policy_model::{Decision, Enforcement, Event};
 
 use self::engine::Engine;
 use self::human::HumanAnswers;
@@ -49,7 +49,13 @@ pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
     let engine = Engine::new(args.engine, &selection, &config)?;
     reading::warn(engine.warnings(), &sources);
     if selection.rules().is_empty() {
-        crate::note("no rule applies to this workload, so every event is allowed");
+        crate::note(match policies.policies().len() {
+            _ if workload.enforcement_mode() == Enforcement::Disabled => {
+                "the workload's annotation disables all policies, so every event is allowed"
+            }
+            0 => "no policy was found, so every event is allowed",
+            _ => "no policy applies to this workload, so every event is allowed",
+        });
     }
 
     let events = Events::open(&args.events)?;

@@ -386,7 +386,7 @@ fn a_workload_that_no_policy_selects_is_told_so() {
     let ended = feed(&args, SHELL.as_bytes());
     assert_eq!((ended.status, ended.json()), (0, vec![passed()]));
     assert!(
-        ended.err.contains("no rule applies to this workload"),
+        ended.err.contains("no policy applies to this workload"),
         "{}",
         ended.err
     );

@@ -87,6 +87,7 @@ impl Tables {
                     let found = find(&self.file, &self.file_globs, path);
                     self.judge(Class::File, &found, event, None)
                 }
+                None if path.is_nameless() => Decision::ALLOW,
                 None => self.unresolvable(Class::File),
             },
             Operation::Exec { path, args } => match path.bytes() {

@@ -25,8 +25,11 @@ pub(super) const OPERATIONS: [&str; 10] = [
     "preset",
 ];
 
-/// How the kernel names objects that have no path.
-pub(super) const PATHLESS: [&[u8]; 4] = [b"memfd:", b"pipe:[", b"socket:[", b"anon_inode:"];
+/// How the kernel names files in memory, which have no path that could be computed.
+pub(super) const IN_MEMORY: &[u8] = b"memfd:";
+
+/// How the kernel names objects without a name in a file system.
+pub(super) const NAMELESS: [&[u8]; 3] = [b"pipe:[", b"socket:[", b"anon_inode:"];
 
 /// The most bytes of a domain in its written form, without the trailing dot (RFC 1035, 2.3.4).
 const MAX_DOMAIN: usize = 253;
@@ -91,8 +94,11 @@ fn path<'a>(field: &'static str, Bytes(bytes): Bytes<'a>) -> Result<EventPath<'a
         if bytes.is_empty() {
             return Err(EventError::EmptyPath { field });
         }
-        if PATHLESS.iter().any(|prefix| bytes.starts_with(prefix)) {
+        if bytes.starts_with(IN_MEMORY) {
             return Ok(EventPath::UNRESOLVABLE);
+        }
+        if NAMELESS.iter().any(|prefix| bytes.starts_with(prefix)) {
+            return Ok(EventPath::NAMELESS);
         }
         return Err(EventError::RelativePath {
             field,
@@ -103,11 +109,46 @@ fn path<'a>(field: &'static str, Bytes(bytes): Bytes<'a>) -> Result<EventPath<'a
     if length > EventPath::MAX_LENGTH {
         return Err(EventError::LongPath { field, length });
     }
-    let path = EventPath::new(bytes);
+    if !is_resolved(&bytes) {
+        return Err(EventError::UnresolvedPath {
+            field,
+            path: String::from_utf8_lossy(&bytes).into_owned(),
+        });
+    }
+    let path = EventPath::new(without_last_slash(bytes));
     if path == EventPath::UNRESOLVABLE {
         return Err(EventError::Nul { field });
     }
     Ok(path)
+}
+
+/// Whether no component is empty, `.` or `..`; one slash at the end may be.
+fn is_resolved(path: &[u8]) -> bool {
+    let mut rest = path;
+    while let [_, behind @ ..] = rest {
+        if rest.starts_with(b"/")
+            && matches!(
+                behind,
+                [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
+            )
+        {
+            return false;
+        }
+        rest = behind;
+    }
+    true
+}
+
+/// A directory may be written with its slash; events carry it without.
+fn without_last_slash(path: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match path {
+        Cow::Borrowed([bare @ .., b'/']) if !bare.is_empty() => Cow::Borrowed(bare),
+        Cow::Owned(mut bytes) if bytes.len() > 1 && bytes.ends_with(b"/") => {
+            bytes.pop();
+            Cow::Owned(bytes)
+        }
+        path => path,
+    }
 }
 
 fn object<'a>(raw: &mut RawEvent<'a>, op: &'static str) -> Result<EventPath<'a>, EventError> {

@@ -134,13 +134,7 @@ fn arguments_with_and_without_argv0() {
 
 #[test]
 fn what_could_not_be_computed() {
-    for path in [
-        "null",
-        r#""memfd:x (deleted)""#,
-        r#""pipe:[81]""#,
-        r#""socket:[7]""#,
-        r#""anon_inode:[eventpoll]""#,
-    ] {
+    for path in ["null", r#""memfd:x (deleted)""#] {
         let line = format!(r#"{{"op":"exec","path":{path},"source":{path}}}"#);
         let event = event(&line);
         assert_eq!(event, Event::exec(EventPath::UNRESOLVABLE), "{line}");
@@ -153,6 +147,39 @@ fn what_could_not_be_computed() {
     // A deleted file keeps the path it had.
     let line = r#"{"op":"read","path":"/tmp/x (deleted)"}"#;
     assert_eq!(event(line), Event::read("/tmp/x (deleted)"));
+}
+
+#[test]
+fn pipes_and_sockets_have_no_name_in_a_file_system() {
+    for path in ["pipe:[81]", "socket:[7]", "anon_inode:[eventpoll]"] {
+        let line = format!(r#"{{"op":"write","path":"{path}"}}"#);
+        assert_eq!(event(&line), Event::write(EventPath::NAMELESS), "{path}");
+    }
+}
+
+#[test]
+fn only_resolved_paths_are_judged() {
+    for path in [
+        "/bin//sh",
+        "/bin/./sh",
+        "/a/../bin/sh",
+        "//",
+        "/etc/..",
+        "/.",
+    ] {
+        let line = format!(r#"{{"op":"exec","path":"{path}"}}"#);
+        let error = Event::from_json(&line).unwrap_err().to_string();
+        assert!(error.starts_with("`path` is no resolved path"), "{error}");
+    }
+    for (path, taken) in [
+        ("/", "/"),
+        ("/etc/", "/etc"),
+        ("/.a/..b/c..", "/.a/..b/c.."),
+        ("/...", "/..."),
+    ] {
+        let line = format!(r#"{{"op":"read","path":"{path}"}}"#);
+        assert_eq!(event(&line), Event::read(taken), "{path}");
+    }
 }
 
 #[test]
@@ -360,13 +387,16 @@ fn mistakes_are_named() {
 }
 
 fn any_path() -> impl Strategy<Value = EventPath<'static>> {
-    let bytes = prop_oneof![Just(b'/'), Just(b'a'), Just(b'"'), Just(0xed), 1u8..];
+    let byte = prop_oneof![Just(b'/'), Just(b'a'), Just(b'"'), Just(0xed), 1u8..];
+    let path = proptest::collection::vec(byte, 0..20).prop_map(|bytes| {
+        let resolved = |component: &&[u8]| !matches!(component, [] | [b'.'] | [b'.', b'.']);
+        let components: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').filter(resolved).collect();
+        EventPath::new([b"/", components.join(&b'/').as_slice()].concat())
+    });
     prop_oneof![
         1 => Just(EventPath::UNRESOLVABLE),
-        9 => proptest::collection::vec(bytes, 0..20).prop_map(|mut bytes| {
-            bytes.insert(0, b'/');
-            EventPath::new(bytes)
-        }),
+        1 => Just(EventPath::NAMELESS),
+        8 => path,
     ]
 }
 

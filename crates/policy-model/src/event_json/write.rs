@@ -26,6 +26,8 @@ impl Object {
         let out = self.key(key);
         match path.bytes() {
             Some(path) => bytes::write(out, path),
+            // Which of the nameless kinds it was makes no difference.
+            None if path.is_nameless() => out.push_str("\"anon_inode:\""),
             None => out.push_str("null"),
         }
     }
@@ -95,7 +97,7 @@ pub(super) fn event(event: &Event<'_>) -> String {
         }
         Operation::Preset(preset) => object.text("preset", preset.name()),
     }
-    if event.source.bytes().is_some() {
+    if event.source != EventPath::UNRESOLVABLE {
         object.path("source", &event.source);
     }
     for (key, value) in [("uid", event.uid), ("owner", event.owner)] {
