@@ -1,2 +1,110 @@
-//! Developer errands.
-fn main() {}
+//! Developer errands: `cargo xtask help`.
+
+use std::alloc::System;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use xtask::{corpus, report, soak};
+
+/// Counts allocations for the report.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const HELP: &str = "\
+cargo xtask bench-report                    measure speed and size; writes benches/record/
+cargo xtask corpus [DIR]                    check KubeArmor's own policies and scenarios
+                                            (default: ../shared/corpus/kubearmor)
+cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
+                                            (default: 10000000 events, a new seed)
+";
+
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one errand; whether all is as it should be.
+fn run(arguments: &[&str]) -> Result<bool, Error> {
+    match arguments {
+        ["bench-report"] => run_report(),
+        ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
+        ["corpus", folder] => run_corpus(Path::new(folder)),
+        ["soak", options @ ..] => run_soak(options),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        _ => Err(format!("no such errand\n\n{HELP}").into()),
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn run_corpus(folder: &Path) -> Result<bool, Error> {
+    let scenarios = root().join("tests/scenarios");
+    Ok(corpus::check(folder, &scenarios, &mut std::io::stdout())?)
+}
+
+fn run_report() -> Result<bool, Error> {
+    let folder = root().join("benches/record");
+    let allocations = || {
+        let stats = ALLOCATOR.stats();
+        stats.allocations + stats.reallocations
+    };
+    let table = report::report(&folder, &allocations)?;
+    print!("{}", std::fs::read_to_string(&table)?);
+    println!("\nwritten to {}", table.display());
+    Ok(true)
+}
+
+fn run_soak(mut options: &[&str]) -> Result<bool, Error> {
+    let mut events = 10_000_000;
+    let mut seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos().into());
+    while let [name, value, rest @ ..] = options {
+        let number = value
+            .parse()
+            .map_err(|_| format!("`{value}` is no number"))?;
+        match *name {
+            "--events" => events = number,
+            "--seed" => seed = number,
+            _ => return Err(format!("no such option: `{name}`").into()),
+        }
+        options = rest;
+    }
+    if let [rest, ..] = options {
+        return Err(format!("`{rest}` needs a number").into());
+    }
+    println!("soak: seed {seed}, {events} events");
+    std::io::stdout().flush()?;
+    let start = Instant::now();
+    match soak::soak(seed, events) {
+        Ok(sets) => {
+            let seconds = start.elapsed().as_secs_f64();
+            println!("soak: {sets} sets of rules, no difference, {seconds:.0} s");
+            Ok(true)
+        }
+        Err(failure) => {
+            println!("{failure}");
+            println!("again: cargo xtask soak --seed {seed} --events {events}");
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What the fuzz targets do with their bytes. It stands here, and not with the targets, so that
+//! an ordinary test can replay the inputs that once failed.
+
+mod globs;
+mod images;
+mod policies;
+
+pub use globs::glob;
+pub use images::image;
+pub use policies::yaml;
+
+/// What a target says of its input: nothing, or what is wrong with what was made of it.
+pub type Finding = Result<(), String>;

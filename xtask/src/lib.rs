@@ -1,0 +1,11 @@
+//! Developer errands, and what the tests, benchmarks and fuzz targets share with them.
+
+pub mod contenders;
+pub mod corpus;
+pub mod fuzz;
+pub mod judge;
+pub mod random;
+pub mod report;
+pub mod ruleset;
+pub mod scenario;
+pub mod soak;
