@@ -67,6 +67,20 @@ impl<'a> EventPath<'a> {
         }
     }
 
+    /// Whether the path can be that of a resolved file: no component is `.`, `..` or empty, and no
+    /// slash is at the end. Rules match no other path on purpose, so a recorder that gives one is
+    /// mistaken. What has no path is as resolved as it gets.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        match self.bytes() {
+            None | Some(b"/") => true,
+            Some(path) => path
+                .split(|byte| *byte == b'/')
+                .skip(1)
+                .all(|component| !matches!(component, b"" | b"." | b"..")),
+        }
+    }
+
     /// Whether the object has no name in a file system.
     #[must_use]
     pub const fn is_nameless(&self) -> bool {

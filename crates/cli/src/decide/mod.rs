@@ -99,6 +99,12 @@ impl Events {
     }
 }
 
+/// Whether the event's file is given by a path that no rule can match.
+fn names_unresolved_path(event: &Event<'_>) -> bool {
+    let file = event.operation.file();
+    file.is_some_and(|path| !path.is_resolved())
+}
+
 fn judge(
     args: &DecideArgs,
     engine: &Engine,
@@ -108,6 +114,7 @@ fn judge(
     let mut lines = Lines::new(events);
     let mut answers = Answers::new(args.format);
     let mut tally = Tally::new();
+    let mut unresolved = 0_u64;
     loop {
         let line = lines.next(|so_far| {
             progress.update(so_far);
@@ -134,6 +141,7 @@ fn judge(
                     Ok(event) => {
                         let decision = engine.decide(&event);
                         tally.count(engine, decision);
+                        unresolved += u64::from(names_unresolved_path(&event));
                         answers.answer(engine, &event, decision)?;
                         continue;
                     }
@@ -145,6 +153,12 @@ fn judge(
         answers.error(lines.so_far().lines, &error)?;
     }
     answers.finish(&tally)?;
+    if unresolved > 0 {
+        crate::note(&format!(
+            "{unresolved} events give a path with `.`, `..`, `//` or a slash at the end; rules match \
+             only the path of the resolved file"
+        ));
+    }
     Ok(if tally.errors == 0 {
         Outcome::Good
     } else {

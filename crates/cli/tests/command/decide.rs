@@ -369,6 +369,30 @@ fn a_workload_file_that_describes_none_is_an_error() {
 }
 
 #[test]
+fn paths_that_are_not_resolved_are_remarked_on() {
+    let args = [
+        "decide",
+        "--policies",
+        "examples/policies/web-block-shells.yaml",
+        "--namespace",
+        "production",
+        "--label",
+        "app=web",
+        "--events",
+        "-",
+        "--format",
+        "json",
+    ];
+    let ended = feed(&args, br#"{"op":"exec","path":"/usr//bin/sh"}"#);
+    assert_eq!((ended.status, ended.json()), (0, vec![passed()]));
+    assert!(
+        ended.err.contains("1 events give a path with"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_workload_that_no_policy_selects_is_told_so() {
     let args = [
         "decide",

@@ -109,46 +109,11 @@ fn path<'a>(field: &'static str, Bytes(bytes): Bytes<'a>) -> Result<EventPath<'a
     if length > EventPath::MAX_LENGTH {
         return Err(EventError::LongPath { field, length });
     }
-    if !is_resolved(&bytes) {
-        return Err(EventError::UnresolvedPath {
-            field,
-            path: String::from_utf8_lossy(&bytes).into_owned(),
-        });
-    }
-    let path = EventPath::new(without_last_slash(bytes));
+    let path = EventPath::new(bytes);
     if path == EventPath::UNRESOLVABLE {
         return Err(EventError::Nul { field });
     }
     Ok(path)
-}
-
-/// Whether no component is empty, `.` or `..`; one slash at the end may be.
-fn is_resolved(path: &[u8]) -> bool {
-    let mut rest = path;
-    while let [_, behind @ ..] = rest {
-        if rest.starts_with(b"/")
-            && matches!(
-                behind,
-                [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
-            )
-        {
-            return false;
-        }
-        rest = behind;
-    }
-    true
-}
-
-/// A directory may be written with its slash; events carry it without.
-fn without_last_slash(path: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    match path {
-        Cow::Borrowed([bare @ .., b'/']) if !bare.is_empty() => Cow::Borrowed(bare),
-        Cow::Owned(mut bytes) if bytes.len() > 1 && bytes.ends_with(b"/") => {
-            bytes.pop();
-            Cow::Owned(bytes)
-        }
-        path => path,
-    }
 }
 
 fn object<'a>(raw: &mut RawEvent<'a>, op: &'static str) -> Result<EventPath<'a>, EventError> {

@@ -73,17 +73,6 @@ pub enum EventError {
         /// The path as given.
         path: String,
     },
-    /// A path with `.`, `..` or an empty component.
-    #[error(
-        "`{field}` is no resolved path, `{path}`; write it without `.`, `..` and `//`, or null \
-         where it could not be computed"
-    )]
-    UnresolvedPath {
-        /// The field.
-        field: &'static str,
-        /// The path as given.
-        path: String,
-    },
     /// A text with a NUL byte.
     #[error("`{field}` holds a NUL byte, which the kernel allows in no path, name or argument")]
     Nul {

@@ -15,8 +15,7 @@
 //! `path`: there it says that the path could not be computed, as does the kernel's name for a file in
 //! memory (`memfd:`). Its names for objects that have none in a file system (`pipe:[`, `socket:[`,
 //! `anon_inode:`) put them outside the file class. A path that ends in ` (deleted)` is a path like any
-//! other; one with `.`, `..` or `//` is no resolved path, and an error. Fields that aren't listed are
-//! ignored.
+//! other. Fields that aren't listed are ignored.
 //!
 //! `args` are the arguments after `argv[0]`; a first one that is the path or its last component is
 //! taken for `argv[0]` and left out. `argv` is the whole vector, for who wants no guessing.
