@@ -148,6 +148,15 @@ codes! {
     DuplicatePolicy = "duplicate-policy",
 }
 
+impl Code {
+    /// Whether it is about a policy that is taken, but may not say what its author means.
+    #[must_use]
+    pub fn is_lint(self) -> bool {
+        // The lints are the last.
+        self >= Self::AllowListMode
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -1,6 +1,7 @@
 //! Reading policies from strings, readers, files and folders.
 
 mod folder;
+mod pinpoint;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::Mode;
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::identity::Location;
+use crate::identity::{Location, PolicyKind};
 use crate::node::{Node, Place, Value};
-use crate::shape::{Field, Shape};
+use crate::shape::{self, Field, Shape};
 use crate::text;
 
 /// The most problems that are listed for one document.
@@ -257,7 +257,7 @@ impl<'a> Context<'a> {
         let pairs = self.object(node, trail)?;
         let mut given: Vec<Given<'n>> = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
-            let Some(field) = self.known_field(key, shape, trail) else {
+            let Some(field) = self.known_field(key, value, shape, trail) else {
                 continue;
             };
             let found = Given { field, key, value };
@@ -281,7 +281,9 @@ impl<'a> Context<'a> {
                     trail: &trail,
                 };
                 let problem =
-                    Problem::new(Code::MissingField, format!("`{}` is missing", field.name));
+                    Problem::new(Code::MissingField, format!("`{}` is missing", field.name)).help(
+                        format!("add `{}` to the object that begins here", field.name),
+                    );
                 self.deviation(at, problem, assumed);
             }
         }
@@ -323,7 +325,10 @@ impl<'a> Context<'a> {
             trail: &trail,
         };
         let problem = Problem::new(Code::NullValue, format!("`{}` is null", given.field.name))
-            .help("give it a value, or leave it out");
+            .help(match given.field.required {
+                Some(_) => "give it a value",
+                None => "give it a value, or leave it out",
+            });
         let assumed = given.field.required.unwrap_or("taken as not given");
         self.deviation(at, problem, assumed);
         true
@@ -332,6 +337,7 @@ impl<'a> Context<'a> {
     fn known_field(
         &mut self,
         key: &Node,
+        value: &Node,
         shape: &'static Shape,
         trail: &Trail<'_>,
     ) -> Option<&'static Field> {
@@ -360,37 +366,78 @@ impl<'a> Context<'a> {
             place: key.place,
             trail: &trail,
         };
-        let mut problem = Problem::new(
+        let problem = Problem::new(
             Code::UnknownField,
             format!("there is no field `{}` here", text::shorten(name)),
         );
-        let lenient = || shape.fields().chain(shape.lenient_fields());
-        if !self.is_strict() {
-            // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes
-            // keys in any case.
-            let taken = lenient().find(|field| field.name.eq_ignore_ascii_case(name));
-            if let Some(field) = taken {
-                self.deviation(
-                    at,
-                    problem,
-                    &format!("taken as `{}` all the same", field.name),
-                );
-                return Some(field);
+        // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes keys
+        // in any case. In strict mode that is an error, but what is meant is read on, so that a
+        // field that is misspelt isn't reported as missing, too.
+        let taken = shape
+            .fields()
+            .chain(shape.lenient_fields())
+            .find(|field| field.name.eq_ignore_ascii_case(name));
+        if let Some(field) = taken {
+            if field.name == name {
+                let problem = problem.help("KubeArmor's schema has no such field here");
+                self.deviation(at, problem, "taken all the same");
+            } else {
+                let problem = problem.help(format!("write `{}`", field.name));
+                self.deviation(at, problem, &format!("taken as `{}`", field.name));
             }
+            return Some(field);
         }
         if self.is_full() {
             // Looking for the nearest name is slow, and nobody would see it.
             self.deviation(at, problem, "ignored");
             return None;
         }
-        problem = match text::nearest(name, shape.fields().map(|field| field.name)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!(
-                "the fields here are {}",
-                text::list(shape.fields().map(|field| field.name), "and")
-            )),
-        };
+        let problem = problem.help(misplaced(name, value, shape));
         self.deviation(at, problem, "ignored");
         None
     }
+}
+
+/// What to do about a field that isn't known where it stands.
+fn misplaced(name: &str, value: &Node, shape: &'static Shape) -> String {
+    let names = || shape.fields().map(|field| field.name);
+    let has = |wanted| names().any(|name| name == wanted);
+    if let Some(near) = text::nearest(name, names()) {
+        return format!("did you mean `{near}`?");
+    }
+    if has("matchLabels") && value.scalar().is_some() {
+        return "labels stand below `matchLabels`".to_owned();
+    }
+    let of_kinds: Vec<&str> = PolicyKind::ALL
+        .into_iter()
+        .filter(|kind| shape::spec(*kind).fields().any(|field| field.name == name))
+        .map(PolicyKind::name)
+        .collect();
+    if !of_kinds.is_empty() {
+        let is_spec = PolicyKind::ALL
+            .into_iter()
+            .any(|kind| std::ptr::eq(shape, shape::spec(kind)));
+        return if is_spec {
+            format!("it is a field of {}", text::list(of_kinds, "and"))
+        } else {
+            format!("`{name}` stands directly below `spec`")
+        };
+    }
+    // Entries of one list under the name of another.
+    const OBJECTS: [(&str, &str); 3] = [
+        ("path", "matchPaths"),
+        ("dir", "matchDirectories"),
+        ("pattern", "matchPatterns"),
+    ];
+    let own = OBJECTS.iter().find(|(own, _)| has(own));
+    let meant = OBJECTS.iter().find(|(object, _)| *object == name);
+    if let (Some((own, _)), Some((_, list))) = (own, meant) {
+        return format!("write `{own}`, or move the entry to `{list}`");
+    }
+    let begin = if names().nth(1).is_some() {
+        "the fields here are"
+    } else {
+        "the only field here is"
+    };
+    format!("{begin} {}", text::list(names(), "and"))
 }

@@ -20,6 +20,8 @@ struct Draft {
     exec_name: Option<Object>,
     recursive: bool,
     syscalls: Vec<String>,
+    /// That what names the system calls can't be read, which has been reported.
+    has_bad_syscalls: bool,
     class: Option<Result<DeviceClass, Object>>,
     subclass: Option<i32>,
     protocol: Option<i32>,
@@ -154,7 +156,9 @@ impl Context<'_> {
                 draft.objects.extend(text.map(|text| self.preset(text, at)));
             }
             Content::SyscallNames => {
-                draft.syscalls = self.syscalls(node, trail).unwrap_or_default()
+                let names = self.syscalls(node, trail);
+                draft.has_bad_syscalls = names.is_none();
+                draft.syscalls = names.unwrap_or_default();
             }
             Content::DeviceClass => {
                 draft.class = self
@@ -235,7 +239,7 @@ impl Context<'_> {
     /// System calls, perhaps on a file or below a directory.
     fn syscall_object(&mut self, draft: &mut Draft, at: Spot<'_>) -> Object {
         let names = std::mem::take(&mut draft.syscalls);
-        if names.is_empty() {
+        if names.is_empty() && !draft.has_bad_syscalls {
             self.warning(
                 at,
                 Problem::new(
@@ -388,6 +392,8 @@ impl Context<'_> {
                 found.push(Source::Nothing(String::new()));
             }
             1 => {}
+            // Strict reading has refused the second already where the schema doesn't have it.
+            _ if self.is_strict() && shape.fields().nth(1).is_none() => {}
             _ => {
                 let problem = Problem::new(
                     Code::ConflictingFields,

@@ -112,12 +112,8 @@ impl DocumentReader<'_> {
             };
             return self.broken(None, error);
         }
-        let kind = node.get("kind").and_then(Node::text).or(implied);
-        let version = node.get("apiVersion").and_then(Node::text);
-        if let (Some(kind), Some(version)) = (kind, version)
-            && let Some(of) = list_kind(kind, version)
-        {
-            return self.items(node, of, trail);
+        if let Some((items, of)) = list_items(node, implied) {
+            return self.items(node, items, of, trail);
         }
         let mut context = Context::new(self.file, self.mode);
         let policy = context.policy(node, implied, trail);
@@ -125,15 +121,21 @@ impl DocumentReader<'_> {
         self.push(Some(node), node.place, policy, diagnostics);
     }
 
-    fn items(&mut self, node: &Node, implied: Option<&str>, trail: &Trail<'_>) {
+    fn items(
+        &mut self,
+        node: &Node,
+        items: Option<&[Node]>,
+        implied: Option<&str>,
+        trail: &Trail<'_>,
+    ) {
         let trail = trail.key("items");
-        match node.get("items").map(|items| &items.value) {
-            Some(Value::List(items)) => {
+        match items {
+            Some(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.object(item, implied, &trail.index(index));
                 }
             }
-            _ => {
+            None => {
                 let mut context = Context::new(self.file, self.mode);
                 let place = node.get("items").unwrap_or(node).place;
                 context.error(
@@ -148,6 +150,21 @@ impl DocumentReader<'_> {
             }
         }
     }
+}
+
+/// The items of a list of objects, where it has them, and the kind of those that give none;
+/// `None` where the object is no such list.
+pub(super) fn list_items<'n>(
+    node: &'n Node,
+    implied: Option<&'n str>,
+) -> Option<(Option<&'n [Node]>, Option<&'n str>)> {
+    let kind = node.get("kind").and_then(Node::text).or(implied)?;
+    let of = list_kind(kind, node.get("apiVersion").and_then(Node::text)?)?;
+    let items = node.get("items").and_then(|items| match &items.value {
+        Value::List(items) => Some(items.as_slice()),
+        _ => None,
+    });
+    Some((items, of))
 }
 
 /// Whether the object is a list, and of what kind its items are where they don't say.
