@@ -65,6 +65,8 @@ codes! {
     LimitExceeded = "limit-exceeded",
     /// A file of a folder can't be read.
     Unreadable = "unreadable",
+    /// A file without any document.
+    NoDocument = "no-document",
     /// The document is no object of Kubernetes: `apiVersion` or `kind` is missing or no name.
     NotAnObject = "not-an-object",
     /// The document is of a kind that is not decided here.
