@@ -41,6 +41,11 @@ impl<'a> Trail<'a> {
         }
     }
 
+    /// What stands there.
+    pub(super) const fn at(&'a self, place: Place) -> Spot<'a> {
+        Spot { place, trail: self }
+    }
+
     pub(super) const fn index(&'a self, index: usize) -> Self {
         Self {
             parent: Some(self),
@@ -204,17 +209,7 @@ impl<'a> Context<'a> {
         match &node.value {
             Value::Map(pairs) => Some(pairs),
             _ => {
-                let at = Spot {
-                    place: node.place,
-                    trail,
-                };
-                self.error(
-                    at,
-                    Problem::new(
-                        Code::WrongType,
-                        format!("expected an object, found {}", node.describe()),
-                    ),
-                );
+                self.wrong_type(node, trail, "an object");
                 None
             }
         }
@@ -225,10 +220,7 @@ impl<'a> Context<'a> {
         match &node.value {
             Value::List(items) => Some(items),
             _ => {
-                let at = Spot {
-                    place: node.place,
-                    trail,
-                };
+                let at = trail.at(node.place);
                 let help = match &node.value {
                     Value::Map(_) => "begin each item with `- `",
                     _ => "write a list, even of one item",
@@ -276,10 +268,7 @@ impl<'a> Context<'a> {
             };
             if !given.iter().any(|g| std::ptr::eq(g.field, field)) {
                 let trail = trail.key(field.name);
-                let at = Spot {
-                    place: node.place,
-                    trail: &trail,
-                };
+                let at = trail.at(node.place);
                 let problem =
                     Problem::new(Code::MissingField, format!("`{}` is missing", field.name)).help(
                         format!("add `{}` to the object that begins here", field.name),
@@ -295,10 +284,7 @@ impl<'a> Context<'a> {
     pub(super) fn duplicate(&mut self, key: &Node, first: Place, trail: &Trail<'_>) {
         let name = key.text().unwrap_or_default();
         let trail = trail.key(name);
-        let at = Spot {
-            place: key.place,
-            trail: &trail,
-        };
+        let at = trail.at(key.place);
         let problem = Problem::new(
             Code::DuplicateKey,
             format!(
@@ -320,10 +306,7 @@ impl<'a> Context<'a> {
             return true;
         }
         let trail = trail.key(given.field.name);
-        let at = Spot {
-            place: given.key.place,
-            trail: &trail,
-        };
+        let at = trail.at(given.key.place);
         let problem = Problem::new(Code::NullValue, format!("`{}` is null", given.field.name))
             .help(match given.field.required {
                 Some(_) => "give it a value",
@@ -344,10 +327,7 @@ impl<'a> Context<'a> {
         let name = match key.scalar() {
             Some(scalar) => &*scalar.text,
             None => {
-                let at = Spot {
-                    place: key.place,
-                    trail,
-                };
+                let at = trail.at(key.place);
                 self.error(
                     at,
                     Problem::new(
@@ -362,10 +342,7 @@ impl<'a> Context<'a> {
             return Some(field);
         }
         let trail = trail.key(name);
-        let at = Spot {
-            place: key.place,
-            trail: &trail,
-        };
+        let at = trail.at(key.place);
         let problem = Problem::new(
             Code::UnknownField,
             format!("there is no field `{}` here", text::shorten(name)),

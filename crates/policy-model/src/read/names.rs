@@ -189,10 +189,7 @@ impl Context<'_> {
                 continue;
             };
             if !syscalls::is_known(name) {
-                let at = Spot {
-                    place: item.place,
-                    trail: &trail,
-                };
+                let at = trail.at(item.place);
                 let problem = Problem::new(
                     Code::UnknownSyscall,
                     format!(

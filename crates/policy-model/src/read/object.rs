@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Mode;
-use super::context::{Context, Problem, Spot, Trail};
+use super::context::{Context, Problem, Trail};
 use super::names::suggestion;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::document::Document;
@@ -139,10 +139,7 @@ impl DocumentReader<'_> {
                 let mut context = Context::new(self.file, self.mode);
                 let place = node.get("items").unwrap_or(node).place;
                 context.error(
-                    Spot {
-                        place,
-                        trail: &trail,
-                    },
+                    trail.at(place),
                     Problem::new(Code::WrongType, "the list has no `items`"),
                 );
                 let diagnostics = context.into_diagnostics();
@@ -179,10 +176,7 @@ fn list_kind<'a>(kind: &'a str, version: &str) -> Option<Option<&'a str>> {
 impl Context<'_> {
     /// The policy that a document holds, if it is one.
     fn policy(&mut self, node: &Node, implied: Option<&str>, trail: &Trail<'_>) -> Option<Policy> {
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let Value::Map(_) = &node.value else {
             self.error(
                 at,
@@ -213,10 +207,7 @@ impl Context<'_> {
                 // Without a name there is no policy in either mode; strict mode has said so.
                 if !self.is_strict() {
                     self.error(
-                        Spot {
-                            place,
-                            trail: &name,
-                        },
+                        name.at(place),
                         Problem::new(Code::MissingField, "the policy has no name"),
                     );
                 }
@@ -236,14 +227,8 @@ impl Context<'_> {
         let kind_trail = trail.key("kind");
         let version_trail = trail.key("apiVersion");
         let place = |key: &str| node.get(key).unwrap_or(node).place;
-        let kind_at = Spot {
-            place: place("kind"),
-            trail: &kind_trail,
-        };
-        let version_at = Spot {
-            place: place("apiVersion"),
-            trail: &version_trail,
-        };
+        let kind_at = kind_trail.at(place("kind"));
+        let version_at = version_trail.at(place("apiVersion"));
         let given = node.get("kind").and_then(Node::text);
         let Some(kind) = given.or(implied) else {
             self.error(
@@ -322,10 +307,7 @@ impl Context<'_> {
         let mut metadata = Metadata::default();
         for given in self.fields(node, shape::metadata(), trail)? {
             let trail = trail.key(given.field.name);
-            let at = Spot {
-                place: given.value.place,
-                trail: &trail,
-            };
+            let at = trail.at(given.value.place);
             match given.field.content {
                 Content::Name => name = self.object_name(given.value, "name", 253, &trail),
                 Content::Namespace if kind == PolicyKind::KubeArmorPolicy => {
@@ -372,10 +354,7 @@ impl Context<'_> {
         trail: &Trail<'_>,
     ) -> Option<String> {
         let text = self.text(node, trail)?;
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         if text.is_empty() {
             let problem = Problem::new(Code::InvalidName, format!("the {what} is empty"));
             self.deviation(at, problem, "taken as not given");
