@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
 use crate::lines;
+use crate::text;
 
 /// The texts of the files that were read, so that diagnostics can show their lines.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +116,8 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
         Severity::Warning => Level::WARNING,
     };
     let at = &diagnostic.location;
+    // The renderer takes care of every other text.
+    let file = text::visible(&at.file);
     let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let title = level
         .primary_title(&*diagnostic.message)
@@ -126,13 +129,13 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
     let mut group = match &line {
         Some(line) => title.element(
             Snippet::source(&*line.text)
-                .path(&*at.file)
+                .path(&*file)
                 .line_start(number(at.line))
                 .fold(false)
                 .annotation(AnnotationKind::Primary.span(line.start..line.end)),
         ),
         None => title.element(
-            Origin::path(&*at.file)
+            Origin::path(&*file)
                 .line(number(at.line))
                 .char_column(number(at.column)),
         ),

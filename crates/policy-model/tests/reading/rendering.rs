@@ -164,3 +164,19 @@ fn the_whole_key_or_value_is_underlined() {
         assert_eq!(underlined(&policy(spec)), marked, "{spec}");
     }
 }
+
+#[test]
+fn nothing_of_a_policy_drives_the_terminal() {
+    let name = "\u{1b}[31m\u{202e}\n.yaml";
+    let text = policy("  message: \u{202e}\u{85}\n  \"\\e[2J\": \u{202e}\n  action: \"\\e[2J\"\n");
+    for text in [text, "\u{1b}[2J".repeat(10_000)] {
+        let reading = Reader::new().read_str(name, &text);
+        let rendered = render_human(reading.diagnostics(), reading.sources(), false);
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!rendered.contains(bad), "{rendered:?}");
+        assert!(
+            rendered.contains("--> \\u{1b}[31m\\u{202e}\\n.yaml:"),
+            "{rendered}"
+        );
+    }
+}
