@@ -32,6 +32,7 @@ pub(crate) fn run(args: &LintArgs) -> Result<Outcome, Failure> {
 
     lint_documents(&mut reading, &workloads, args.reading.root.as_deref())?;
     lint_set(&mut reading);
+    reading::reader(&args.reading).pinpoint_lints(&mut reading);
     for document in reading.documents_mut() {
         document
             .diagnostics

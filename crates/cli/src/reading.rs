@@ -18,13 +18,18 @@ pub(crate) struct Read {
     pub(crate) unreadable: Vec<(PathBuf, ReadError)>,
 }
 
-/// Reads every path.
-pub(crate) fn read(paths: &[PathBuf], args: &ReadingArgs) -> Read {
-    let reader = Reader::new().mode(if args.lenient {
+/// The reader that the arguments ask for.
+pub(crate) fn reader(args: &ReadingArgs) -> Reader {
+    Reader::new().mode(if args.lenient {
         Mode::Lenient
     } else {
         Mode::Strict
-    });
+    })
+}
+
+/// Reads every path.
+pub(crate) fn read(paths: &[PathBuf], args: &ReadingArgs) -> Read {
+    let reader = reader(args);
     let mut reading = Reading::default();
     let mut unreadable = Vec::new();
     for path in paths {

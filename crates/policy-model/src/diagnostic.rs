@@ -65,6 +65,8 @@ codes! {
     LimitExceeded = "limit-exceeded",
     /// A file of a folder can't be read.
     Unreadable = "unreadable",
+    /// A file without any document.
+    NoDocument = "no-document",
     /// The document is no object of Kubernetes: `apiVersion` or `kind` is missing or no name.
     NotAnObject = "not-an-object",
     /// The document is of a kind that is not decided here.
@@ -146,6 +148,15 @@ codes! {
     UnresolvedLink = "unresolved-link",
     /// Two policies of one kind, namespace and name.
     DuplicatePolicy = "duplicate-policy",
+}
+
+impl Code {
+    /// Whether it is about a policy that is taken, but may not say what its author means.
+    #[must_use]
+    pub fn is_lint(self) -> bool {
+        // The lints are the last.
+        self >= Self::AllowListMode
+    }
 }
 
 impl fmt::Display for Code {

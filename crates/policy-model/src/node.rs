@@ -124,6 +124,11 @@ impl Node {
 
     /// The value of a key; of the last one where it stands twice.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.pair(key).map(|(_, value)| value)
+    }
+
+    /// A key and its value; the last one where it stands twice.
+    pub(crate) fn pair(&self, key: &str) -> Option<&(Self, Self)> {
         let Value::Map(pairs) = &self.value else {
             return None;
         };
@@ -131,7 +136,6 @@ impl Node {
             .iter()
             .rev()
             .find(|(k, _)| k.scalar().is_some_and(|s| *s.text == *key))
-            .map(|(_, value)| value)
     }
 
     /// The text of a scalar that is not null.

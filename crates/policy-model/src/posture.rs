@@ -119,10 +119,7 @@ impl Postures {
     pub fn from_annotations<'a>(annotations: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut postures = Self::default();
         for (key, value) in annotations {
-            let class = key
-                .strip_prefix("kubearmor-")
-                .and_then(|rest| rest.strip_suffix("-posture"));
-            if let Some(class) = class {
+            if let Some(class) = annotated_class(key) {
                 // Ignored on purpose: see above.
                 let _ = postures.set(class, value);
             }
@@ -184,4 +181,9 @@ impl fmt::Display for Enforcement {
             Self::Disabled => "disabled",
         })
     }
+}
+
+/// The class whose posture a namespace's annotation gives, such as `file`.
+pub(crate) fn annotated_class(key: &str) -> Option<&str> {
+    key.strip_prefix("kubearmor-")?.strip_suffix("-posture")
 }

@@ -5,11 +5,13 @@ mod entry;
 mod names;
 mod object;
 mod paths;
+mod place;
 mod scalars;
 mod selector;
 mod spec;
 
 pub(crate) use object::read_documents;
+pub(crate) use place::objects;
 
 /// How closely what is read must follow the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,6 +1,7 @@
 //! Reading policies from strings, readers, files and folders.
 
 mod folder;
+mod pinpoint;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,12 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// A folder holds nothing to read: more likely the wrong folder than no policies.
+    #[error("`{}` holds no policy files; they end in `.yaml`, `.yml` or `.json`", path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder holds too much.
     #[error("`{}` holds more than {limit} policy files; name a smaller folder or raise the limit", path.display())]
     TooManyFiles {
@@ -97,7 +104,7 @@ impl Reader {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             return Reading::of_problem(
                 &file,
-                Code::Encoding,
+                (Code::Encoding, Severity::Error),
                 "the text is UTF-16".to_owned(),
                 Some("save the file as UTF-8"),
             );
@@ -132,7 +139,7 @@ impl Reader {
     /// from being read.
     ///
     /// # Errors
-    /// When the path itself can't be read, or holds too many files.
+    /// When the path itself can't be read, or is a folder with no policy files or too many.
     pub fn read_path(&self, path: impl AsRef<Path>) -> Result<Reading, ReadError> {
         let path = path.as_ref();
         let io_error = |source| ReadError::Io {
@@ -144,7 +151,13 @@ impl Reader {
             return self.read_from(&path.to_string_lossy(), file);
         }
         let mut reading = Reading::default();
-        for found in folder::policy_files(path, self.limits.files)? {
+        let files = folder::policy_files(path, self.limits.files)?;
+        if files.is_empty() {
+            return Err(ReadError::NoFiles {
+                path: path.to_owned(),
+            });
+        }
+        for found in files {
             reading.extend(match found {
                 Ok(file) => {
                     let name = file.to_string_lossy().into_owned();
@@ -168,13 +181,21 @@ impl Reader {
         if text.len() > self.limits.bytes {
             return Reading::of_problem(
                 file,
-                Code::LimitExceeded,
+                (Code::LimitExceeded, Severity::Error),
                 format!("the file has more than {} bytes", self.limits.bytes),
                 Some("split the file, or raise the limit"),
             );
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = yaml::parse(text, damaged, &self.limits);
+        if documents.is_empty() {
+            return Reading::of_problem(
+                file,
+                (Code::NoDocument, Severity::Warning),
+                "the file holds no document".to_owned(),
+                Some("fill it in, or remove it"),
+            );
+        }
         let mut reading = Reading {
             documents: read::read_documents(file, documents, self.mode, &self.limits),
             sources: SourceMap::default(),
@@ -193,7 +214,12 @@ pub struct Reading {
 
 impl Reading {
     /// A file of which nothing could be read.
-    fn of_problem(file: &Arc<str>, code: Code, message: String, help: Option<&str>) -> Self {
+    fn of_problem(
+        file: &Arc<str>,
+        (code, severity): (Code, Severity),
+        message: String,
+        help: Option<&str>,
+    ) -> Self {
         let location = Location {
             file: Arc::clone(file),
             line: 1,
@@ -201,7 +227,7 @@ impl Reading {
         };
         let diagnostic = Diagnostic {
             code,
-            severity: Severity::Error,
+            severity,
             message,
             help: help.map(str::to_owned),
             location: location.clone(),
@@ -224,7 +250,7 @@ impl Reading {
     fn unreadable(file: &str, why: &str) -> Self {
         Self::of_problem(
             &Arc::from(file),
-            Code::Unreadable,
+            (Code::Unreadable, Severity::Error),
             format!("the file can't be read: {why}"),
             None,
         )

@@ -20,6 +20,24 @@ pub(crate) fn shorten(text: &str) -> String {
     out
 }
 
+/// The name of a file, fit for a terminal: what could drive it, or turn the direction of writing,
+/// is spelled out.
+pub(crate) fn visible(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        let turns = matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        if c.is_control() || turns {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// `a, b and c`, each in back-ticks.
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 
-use crate::posture::{Enforcement, PostureError, Postures};
+use crate::posture::{Enforcement, PostureError, Postures, annotated_class};
 use crate::selector::Workload;
 
 /// The pod or node annotation that turns enforcement off, or into reports.
@@ -168,10 +168,7 @@ fn given_postures(field: PostureField) -> Result<Postures, WorkloadError> {
 fn annotated_postures(Texts(annotations): &Texts) -> Result<Postures, WorkloadError> {
     let mut postures = Postures::default();
     for (key, value) in annotations {
-        let class = key
-            .strip_prefix("kubearmor-")
-            .and_then(|rest| rest.strip_suffix("-posture"));
-        if let Some(class) = class {
+        if let Some(class) = annotated_class(key) {
             postures
                 .set(class, value)
                 .map_err(|error| WorkloadError::Posture {

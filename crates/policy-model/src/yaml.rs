@@ -57,6 +57,7 @@ pub(crate) fn parse(text: &str, damaged: bool, limits: &Limits) -> Vec<YamlDocum
     let mut budget = Budget {
         nodes: limits.nodes,
         bytes: limits.bytes,
+        limits: *limits,
     };
     for chunk in chunks::split(text) {
         if documents.len() >= limits.documents {
@@ -86,24 +87,26 @@ pub(crate) fn parse(text: &str, damaged: bool, limits: &Limits) -> Vec<YamlDocum
 struct Budget {
     nodes: usize,
     bytes: usize,
+    /// What there was at the beginning.
+    limits: Limits,
 }
 
 impl Budget {
     fn take(&mut self, cost: Cost, place: Place) -> Result<(), YamlError> {
-        let over = |what| {
+        let over = |limit, what| {
             YamlError::limit(
                 place,
-                format!("the file has more {what} than the limit allows, aliases expanded"),
+                format!("the file has more than {limit} {what} once its aliases are expanded"),
             )
         };
         self.nodes = self
             .nodes
             .checked_sub(cost.nodes)
-            .ok_or_else(|| over("keys and values"))?;
+            .ok_or_else(|| over(self.limits.nodes, "keys and values"))?;
         self.bytes = self
             .bytes
             .checked_sub(cost.bytes)
-            .ok_or_else(|| over("text"))?;
+            .ok_or_else(|| over(self.limits.bytes, "bytes of text"))?;
         Ok(())
     }
 }
@@ -174,6 +177,7 @@ struct Builder<'a, 'b> {
     chunk: &'a Chunk<'a>,
     budget: &'b mut Budget,
     depth: usize,
+    /// How many more may stand in the document.
     aliases: usize,
     frames: Vec<Frame>,
     anchors: HashMap<usize, (Node, Cost)>,
@@ -237,7 +241,10 @@ impl<'a, 'b> Builder<'a, 'b> {
                 self.aliases = self.aliases.checked_sub(1).ok_or_else(|| {
                     YamlError::limit(
                         place,
-                        "the document has more aliases than the limit allows".to_owned(),
+                        format!(
+                            "the document has more than {} aliases",
+                            self.budget.limits.aliases
+                        ),
                     )
                 })?;
                 let Some((node, cost)) = self.anchors.get(&id) else {
@@ -428,6 +435,9 @@ fn syntax_error(error: &ScanError, chunk: &Chunk<'_>, depth: usize) -> YamlError
             "check the indentation; the keys of one object, and the `-` of one list, begin in one column",
         ),
         ErrorKind::UnclosedQuotedScalar => Some("close the quotes"),
+        ErrorKind::UnclosedFlowCollection { .. } => {
+            Some("close it, or quote the value if it is meant as text")
+        }
         _ => None,
     };
     YamlError {

@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::{Diagnostic, Severity};
 use crate::lines;
+use crate::text;
 
 /// The texts of the files that were read, so that diagnostics can show their lines.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +81,7 @@ const LONGEST_MARK: usize = 60;
 const LONGEST_LINE: usize = 20_000;
 
 /// Renders diagnostics for people, each with its line and a caret where the text is known, and
-/// with the help.
+/// with the help and the field's path.
 ///
 /// ```
 /// use gambeson_policy_model::{Reader, render_human};
@@ -115,6 +116,8 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
         Severity::Warning => Level::WARNING,
     };
     let at = &diagnostic.location;
+    // The renderer takes care of every other text.
+    let file = text::visible(&at.file);
     let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let title = level
         .primary_title(&*diagnostic.message)
@@ -126,19 +129,22 @@ fn render_one(diagnostic: &Diagnostic, sources: &SourceMap, renderer: &Renderer)
     let mut group = match &line {
         Some(line) => title.element(
             Snippet::source(&*line.text)
-                .path(&*at.file)
+                .path(&*file)
                 .line_start(number(at.line))
                 .fold(false)
                 .annotation(AnnotationKind::Primary.span(line.start..line.end)),
         ),
         None => title.element(
-            Origin::path(&*at.file)
+            Origin::path(&*file)
                 .line(number(at.line))
                 .char_column(number(at.column)),
         ),
     };
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
+    }
+    if !diagnostic.field.is_empty() {
+        group = group.element(Level::NOTE.with_name("field").message(&*diagnostic.field));
     }
     renderer.render(&[group])
 }
@@ -166,45 +172,70 @@ impl Marked {
                 .map_or(text.len(), |(at, _)| at)
         };
         let start = offset(column);
-        let rest = text.get(start..).unwrap_or_default();
-        let end = offset(column.saturating_add(token_length(rest.chars()).min(LONGEST_MARK)));
+        let (before, rest) = text.split_at_checked(start).unwrap_or((&text, ""));
+        let length = token_length(rest.chars(), is_flow(before)).min(LONGEST_MARK);
+        let end = offset(column.saturating_add(length));
         Self { start, end, text }
     }
 }
 
+/// Whether what follows stands in brackets or braces that are opened in this line.
+fn is_flow(before: &str) -> bool {
+    let count = |wanted: [char; 2]| before.matches(wanted).count();
+    count(['[', '{']) > count([']', '}'])
+}
+
 /// How many characters belong to the key or value that begins here.
-fn token_length(characters: impl Iterator<Item = char>) -> usize {
+fn token_length(characters: impl Iterator<Item = char>, is_flow: bool) -> usize {
     let mut characters = characters.peekable();
     let Some(first) = characters.next() else {
         return 0;
     };
-    let mut length = 1;
     if first == '"' || first == '\'' {
-        while let Some(c) = characters.next() {
-            length += 1;
-            if c == '\\' && first == '"' {
-                length += usize::from(characters.next().is_some());
-            } else if c == first {
-                return length;
-            }
-        }
-        return length;
+        return 1 + quoted_length(characters, first);
     }
-    if matches!(first, '[' | ']' | '{' | '}' | ',') {
-        return length;
+    if let Some(close) = match first {
+        '[' => Some(']'),
+        '{' => Some('}'),
+        ']' | '}' | ',' => Some(first),
+        _ => None,
+    } {
+        let is_empty = close != first && characters.next() == Some(close);
+        return 1 + usize::from(is_empty);
     }
+    // A plain scalar goes on over spaces, but doesn't end in them.
+    let mut length = 1;
+    let mut spaces = 0;
     while let Some(c) = characters.next() {
         let ends = match c {
             ':' => characters.peek().is_none_or(|next| next.is_whitespace()),
-            ',' | ']' | '}' => characters
-                .peek()
-                .is_none_or(|next| next.is_whitespace() || matches!(next, ',' | ']' | '}')),
-            _ => c.is_whitespace(),
+            ',' | ']' | '}' => is_flow,
+            '#' => spaces > 0,
+            _ => false,
         };
         if ends {
             break;
         }
+        if c.is_whitespace() {
+            spaces += 1;
+        } else {
+            length += spaces + 1;
+            spaces = 0;
+        }
+    }
+    length
+}
+
+/// How many characters follow an opening quote, up to the closing one.
+fn quoted_length(mut characters: impl Iterator<Item = char>, quote: char) -> usize {
+    let mut length = 0;
+    while let Some(c) = characters.next() {
         length += 1;
+        if c == '\\' && quote == '"' {
+            length += usize::from(characters.next().is_some());
+        } else if c == quote {
+            break;
+        }
     }
     length
 }

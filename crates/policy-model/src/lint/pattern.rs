@@ -15,7 +15,8 @@ pub(super) fn lint(rule: &Rule, found: &mut Vec<Diagnostic>) {
     let field = object_field(&rule.object);
     let text = glob.as_str();
     let items = items(text);
-    if let Some((what, meaning)) = regular_expression(text, &items, rule.class) {
+    let expression = regular_expression(text, &items, rule.class);
+    if let Some((what, meaning)) = expression {
         found.push(rule_warning(
             Code::RegularExpression,
             format!("`{text}` reads like a regular expression: {what} in a glob {meaning}"),
@@ -38,7 +39,10 @@ pub(super) fn lint(rule: &Rule, found: &mut Vec<Diagnostic>) {
             field,
         ));
     }
-    if let Some((message, help)) = no_path(glob, &items) {
+    // That a regular expression matches no path as a glob is no news.
+    if expression.is_none()
+        && let Some((message, help)) = no_path(glob, &items)
+    {
         found.push(rule_warning(
             Code::ImpossiblePattern,
             message,

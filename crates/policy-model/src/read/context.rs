@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::Mode;
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::identity::Location;
+use crate::identity::{Location, PolicyKind};
 use crate::node::{Node, Place, Value};
-use crate::shape::{Field, Shape};
+use crate::shape::{self, Field, Shape};
 use crate::text;
 
 /// The most problems that are listed for one document.
@@ -39,6 +39,11 @@ impl<'a> Trail<'a> {
             parent: Some(self),
             step: Step::Key(key),
         }
+    }
+
+    /// What stands there.
+    pub(super) const fn at(&'a self, place: Place) -> Spot<'a> {
+        Spot { place, trail: self }
     }
 
     pub(super) const fn index(&'a self, index: usize) -> Self {
@@ -204,17 +209,7 @@ impl<'a> Context<'a> {
         match &node.value {
             Value::Map(pairs) => Some(pairs),
             _ => {
-                let at = Spot {
-                    place: node.place,
-                    trail,
-                };
-                self.error(
-                    at,
-                    Problem::new(
-                        Code::WrongType,
-                        format!("expected an object, found {}", node.describe()),
-                    ),
-                );
+                self.wrong_type(node, trail, "an object");
                 None
             }
         }
@@ -225,10 +220,7 @@ impl<'a> Context<'a> {
         match &node.value {
             Value::List(items) => Some(items),
             _ => {
-                let at = Spot {
-                    place: node.place,
-                    trail,
-                };
+                let at = trail.at(node.place);
                 let help = match &node.value {
                     Value::Map(_) => "begin each item with `- `",
                     _ => "write a list, even of one item",
@@ -257,7 +249,7 @@ impl<'a> Context<'a> {
         let pairs = self.object(node, trail)?;
         let mut given: Vec<Given<'n>> = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
-            let Some(field) = self.known_field(key, shape, trail) else {
+            let Some(field) = self.known_field(key, value, shape, trail) else {
                 continue;
             };
             let found = Given { field, key, value };
@@ -276,12 +268,11 @@ impl<'a> Context<'a> {
             };
             if !given.iter().any(|g| std::ptr::eq(g.field, field)) {
                 let trail = trail.key(field.name);
-                let at = Spot {
-                    place: node.place,
-                    trail: &trail,
-                };
+                let at = trail.at(node.place);
                 let problem =
-                    Problem::new(Code::MissingField, format!("`{}` is missing", field.name));
+                    Problem::new(Code::MissingField, format!("`{}` is missing", field.name)).help(
+                        format!("add `{}` to the object that begins here", field.name),
+                    );
                 self.deviation(at, problem, assumed);
             }
         }
@@ -293,10 +284,7 @@ impl<'a> Context<'a> {
     pub(super) fn duplicate(&mut self, key: &Node, first: Place, trail: &Trail<'_>) {
         let name = key.text().unwrap_or_default();
         let trail = trail.key(name);
-        let at = Spot {
-            place: key.place,
-            trail: &trail,
-        };
+        let at = trail.at(key.place);
         let problem = Problem::new(
             Code::DuplicateKey,
             format!(
@@ -318,12 +306,12 @@ impl<'a> Context<'a> {
             return true;
         }
         let trail = trail.key(given.field.name);
-        let at = Spot {
-            place: given.key.place,
-            trail: &trail,
-        };
+        let at = trail.at(given.key.place);
         let problem = Problem::new(Code::NullValue, format!("`{}` is null", given.field.name))
-            .help("give it a value, or leave it out");
+            .help(match given.field.required {
+                Some(_) => "give it a value",
+                None => "give it a value, or leave it out",
+            });
         let assumed = given.field.required.unwrap_or("taken as not given");
         self.deviation(at, problem, assumed);
         true
@@ -332,16 +320,14 @@ impl<'a> Context<'a> {
     fn known_field(
         &mut self,
         key: &Node,
+        value: &Node,
         shape: &'static Shape,
         trail: &Trail<'_>,
     ) -> Option<&'static Field> {
         let name = match key.scalar() {
             Some(scalar) => &*scalar.text,
             None => {
-                let at = Spot {
-                    place: key.place,
-                    trail,
-                };
+                let at = trail.at(key.place);
                 self.error(
                     at,
                     Problem::new(
@@ -356,41 +342,79 @@ impl<'a> Context<'a> {
             return Some(field);
         }
         let trail = trail.key(name);
-        let at = Spot {
-            place: key.place,
-            trail: &trail,
-        };
-        let mut problem = Problem::new(
+        let at = trail.at(key.place);
+        let problem = Problem::new(
             Code::UnknownField,
             format!("there is no field `{}` here", text::shorten(name)),
         );
-        let lenient = || shape.fields().chain(shape.lenient_fields());
-        if !self.is_strict() {
-            // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes
-            // keys in any case.
-            let taken = lenient().find(|field| field.name.eq_ignore_ascii_case(name));
-            if let Some(field) = taken {
-                self.deviation(
-                    at,
-                    problem,
-                    &format!("taken as `{}` all the same", field.name),
-                );
-                return Some(field);
+        // Outside of clusters KubeArmor reads policies with Go's JSON decoder, which takes keys
+        // in any case. In strict mode that is an error, but what is meant is read on, so that a
+        // field that is misspelt isn't reported as missing, too.
+        let taken = shape
+            .fields()
+            .chain(shape.lenient_fields())
+            .find(|field| field.name.eq_ignore_ascii_case(name));
+        if let Some(field) = taken {
+            if field.name == name {
+                let problem = problem.help("KubeArmor's schema has no such field here");
+                self.deviation(at, problem, "taken all the same");
+            } else {
+                let problem = problem.help(format!("write `{}`", field.name));
+                self.deviation(at, problem, &format!("taken as `{}`", field.name));
             }
+            return Some(field);
         }
         if self.is_full() {
             // Looking for the nearest name is slow, and nobody would see it.
             self.deviation(at, problem, "ignored");
             return None;
         }
-        problem = match text::nearest(name, shape.fields().map(|field| field.name)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!(
-                "the fields here are {}",
-                text::list(shape.fields().map(|field| field.name), "and")
-            )),
-        };
+        let problem = problem.help(misplaced(name, value, shape));
         self.deviation(at, problem, "ignored");
         None
     }
+}
+
+/// What to do about a field that isn't known where it stands.
+fn misplaced(name: &str, value: &Node, shape: &'static Shape) -> String {
+    let names = || shape.fields().map(|field| field.name);
+    let has = |wanted| names().any(|name| name == wanted);
+    if let Some(near) = text::nearest(name, names()) {
+        return format!("did you mean `{near}`?");
+    }
+    if has("matchLabels") && value.scalar().is_some() {
+        return "labels stand below `matchLabels`".to_owned();
+    }
+    let of_kinds: Vec<&str> = PolicyKind::ALL
+        .into_iter()
+        .filter(|kind| shape::spec(*kind).fields().any(|field| field.name == name))
+        .map(PolicyKind::name)
+        .collect();
+    if !of_kinds.is_empty() {
+        let is_spec = PolicyKind::ALL
+            .into_iter()
+            .any(|kind| std::ptr::eq(shape, shape::spec(kind)));
+        return if is_spec {
+            format!("it is a field of {}", text::list(of_kinds, "and"))
+        } else {
+            format!("`{name}` stands directly below `spec`")
+        };
+    }
+    // Entries of one list under the name of another.
+    const OBJECTS: [(&str, &str); 3] = [
+        ("path", "matchPaths"),
+        ("dir", "matchDirectories"),
+        ("pattern", "matchPatterns"),
+    ];
+    let own = OBJECTS.iter().find(|(own, _)| has(own));
+    let meant = OBJECTS.iter().find(|(object, _)| *object == name);
+    if let (Some((own, _)), Some((_, list))) = (own, meant) {
+        return format!("write `{own}`, or move the entry to `{list}`");
+    }
+    let begin = if names().nth(1).is_some() {
+        "the fields here are"
+    } else {
+        "the only field here is"
+    };
+    format!("{begin} {}", text::list(names(), "and"))
 }

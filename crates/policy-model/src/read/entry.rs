@@ -20,6 +20,8 @@ struct Draft {
     exec_name: Option<Object>,
     recursive: bool,
     syscalls: Vec<String>,
+    /// That what names the system calls can't be read, which has been reported.
+    has_bad_syscalls: bool,
     class: Option<Result<DeviceClass, Object>>,
     subclass: Option<i32>,
     protocol: Option<i32>,
@@ -53,10 +55,7 @@ impl Context<'_> {
         shape: &'static Shape,
         trail: &Trail<'_>,
     ) -> Option<Written<Entry>> {
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let mut draft = Draft::default();
         if node.is_null() {
             let problem =
@@ -71,10 +70,7 @@ impl Context<'_> {
         let objects = self.objects(&mut draft, (class, list), at);
         if list == RuleList::Presets && draft.common.action == Some(Action::Allow) {
             let trail = trail.key("action");
-            let at = Spot {
-                place: node.get("action").unwrap_or(node).place,
-                trail: &trail,
-            };
+            let at = trail.at(node.get("action").unwrap_or(node).place);
             let problem = Problem::new(Code::InvalidValue, "a preset can't be allowed")
                 .help("presets are Block or Audit switches");
             self.deviation(at, problem, "taken as `Block`");
@@ -93,10 +89,7 @@ impl Context<'_> {
 
     fn entry_field(&mut self, given: &Given<'_>, draft: &mut Draft, trail: &Trail<'_>) {
         let node = given.value;
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         match given.field.content {
             Content::Path => {
                 if let Some(text) = self.text(node, trail) {
@@ -154,7 +147,9 @@ impl Context<'_> {
                 draft.objects.extend(text.map(|text| self.preset(text, at)));
             }
             Content::SyscallNames => {
-                draft.syscalls = self.syscalls(node, trail).unwrap_or_default()
+                let names = self.syscalls(node, trail);
+                draft.has_bad_syscalls = names.is_none();
+                draft.syscalls = names.unwrap_or_default();
             }
             Content::DeviceClass => {
                 draft.class = self
@@ -235,7 +230,7 @@ impl Context<'_> {
     /// System calls, perhaps on a file or below a directory.
     fn syscall_object(&mut self, draft: &mut Draft, at: Spot<'_>) -> Object {
         let names = std::mem::take(&mut draft.syscalls);
-        if names.is_empty() {
+        if names.is_empty() && !draft.has_bad_syscalls {
             self.warning(
                 at,
                 Problem::new(
@@ -278,10 +273,7 @@ impl Context<'_> {
         let number = self.integer(node, trail)?;
         let fits = i32::try_from(number).ok().filter(|number| *number >= least);
         if fits.is_none() {
-            let at = Spot {
-                place: node.place,
-                trail,
-            };
+            let at = trail.at(node.place);
             let range = if least == 1 {
                 "at least 1"
             } else {
@@ -298,10 +290,7 @@ impl Context<'_> {
     fn allowed_args(&mut self, node: &Node, trail: &Trail<'_>) -> Vec<String> {
         let args = self.texts(node, trail).unwrap_or_default();
         if args.len() > MAX_ALLOWED_ARGS {
-            let at = Spot {
-                place: node.place,
-                trail,
-            };
+            let at = trail.at(node.place);
             let problem = Problem::new(
                 Code::OutOfRange,
                 format!(
@@ -336,10 +325,7 @@ impl Context<'_> {
         trail: &Trail<'_>,
         sources: &mut Vec<Source>,
     ) {
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let mut found = Vec::new();
         let mut recursive = false;
         let fields = if node.is_null() {
@@ -349,10 +335,7 @@ impl Context<'_> {
         };
         for given in fields.unwrap_or_default() {
             let trail = trail.key(given.field.name);
-            let at = Spot {
-                place: given.value.place,
-                trail: &trail,
-            };
+            let at = trail.at(given.value.place);
             if matches!(given.field.content, Content::Recursive) {
                 recursive = self.flag(given.value, &trail).unwrap_or(false);
                 continue;
@@ -388,6 +371,8 @@ impl Context<'_> {
                 found.push(Source::Nothing(String::new()));
             }
             1 => {}
+            // Strict reading has refused the second already where the schema doesn't have it.
+            _ if self.is_strict() && shape.fields().nth(1).is_none() => {}
             _ => {
                 let problem = Problem::new(
                     Code::ConflictingFields,

@@ -45,7 +45,12 @@ impl Context<'_> {
         match Glob::parse(given) {
             Ok(glob) => Object::Pattern(glob),
             Err(error) => {
-                let problem = Problem::new(Code::InvalidPattern, error.to_string());
+                // What to do about it stands behind a semicolon.
+                let message = error.to_string();
+                let problem = match message.split_once("; ") {
+                    Some((what, help)) => Problem::new(Code::InvalidPattern, what).help(help),
+                    None => Problem::new(Code::InvalidPattern, message),
+                };
                 self.deviation(at, problem, KEPT);
                 Object::Nothing(given.to_owned())
             }
@@ -118,19 +123,6 @@ impl Context<'_> {
                 let is_domain = !item.trim_end_matches('.').is_empty()
                     && !item.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/');
                 if is_domain {
-                    if item.contains('*') {
-                        self.warning(
-                            at,
-                            Problem::new(
-                                Code::MatchesNothing,
-                                format!(
-                                    "`{}` matches nothing: `*` is no wildcard here",
-                                    shorten(item)
-                                ),
-                            )
-                            .help("write the domain alone; its sub-domains are included"),
-                        );
-                    }
                     return Object::Domain(item.to_owned());
                 }
                 let problem = Problem::new(
@@ -197,10 +189,7 @@ impl Context<'_> {
                 continue;
             };
             if !syscalls::is_known(name) {
-                let at = Spot {
-                    place: item.place,
-                    trail: &trail,
-                };
+                let at = trail.at(item.place);
                 let problem = Problem::new(
                     Code::UnknownSyscall,
                     format!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Mode;
-use super::context::{Context, Problem, Spot, Trail};
+use super::context::{Context, Problem, Trail};
 use super::names::suggestion;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::document::Document;
@@ -112,12 +112,8 @@ impl DocumentReader<'_> {
             };
             return self.broken(None, error);
         }
-        let kind = node.get("kind").and_then(Node::text).or(implied);
-        let version = node.get("apiVersion").and_then(Node::text);
-        if let (Some(kind), Some(version)) = (kind, version)
-            && let Some(of) = list_kind(kind, version)
-        {
-            return self.items(node, of, trail);
+        if let Some((items, of)) = list_items(node, implied) {
+            return self.items(node, items, of, trail);
         }
         let mut context = Context::new(self.file, self.mode);
         let policy = context.policy(node, implied, trail);
@@ -125,22 +121,25 @@ impl DocumentReader<'_> {
         self.push(Some(node), node.place, policy, diagnostics);
     }
 
-    fn items(&mut self, node: &Node, implied: Option<&str>, trail: &Trail<'_>) {
+    fn items(
+        &mut self,
+        node: &Node,
+        items: Option<&[Node]>,
+        implied: Option<&str>,
+        trail: &Trail<'_>,
+    ) {
         let trail = trail.key("items");
-        match node.get("items").map(|items| &items.value) {
-            Some(Value::List(items)) => {
+        match items {
+            Some(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.object(item, implied, &trail.index(index));
                 }
             }
-            _ => {
+            None => {
                 let mut context = Context::new(self.file, self.mode);
                 let place = node.get("items").unwrap_or(node).place;
                 context.error(
-                    Spot {
-                        place,
-                        trail: &trail,
-                    },
+                    trail.at(place),
                     Problem::new(Code::WrongType, "the list has no `items`"),
                 );
                 let diagnostics = context.into_diagnostics();
@@ -148,6 +147,21 @@ impl DocumentReader<'_> {
             }
         }
     }
+}
+
+/// The items of a list of objects, where it has them, and the kind of those that give none;
+/// `None` where the object is no such list.
+pub(super) fn list_items<'n>(
+    node: &'n Node,
+    implied: Option<&'n str>,
+) -> Option<(Option<&'n [Node]>, Option<&'n str>)> {
+    let kind = node.get("kind").and_then(Node::text).or(implied)?;
+    let of = list_kind(kind, node.get("apiVersion").and_then(Node::text)?)?;
+    let items = node.get("items").and_then(|items| match &items.value {
+        Value::List(items) => Some(items.as_slice()),
+        _ => None,
+    });
+    Some((items, of))
 }
 
 /// Whether the object is a list, and of what kind its items are where they don't say.
@@ -162,10 +176,7 @@ fn list_kind<'a>(kind: &'a str, version: &str) -> Option<Option<&'a str>> {
 impl Context<'_> {
     /// The policy that a document holds, if it is one.
     fn policy(&mut self, node: &Node, implied: Option<&str>, trail: &Trail<'_>) -> Option<Policy> {
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let Value::Map(_) = &node.value else {
             self.error(
                 at,
@@ -196,10 +207,7 @@ impl Context<'_> {
                 // Without a name there is no policy in either mode; strict mode has said so.
                 if !self.is_strict() {
                     self.error(
-                        Spot {
-                            place,
-                            trail: &name,
-                        },
+                        name.at(place),
                         Problem::new(Code::MissingField, "the policy has no name"),
                     );
                 }
@@ -219,14 +227,8 @@ impl Context<'_> {
         let kind_trail = trail.key("kind");
         let version_trail = trail.key("apiVersion");
         let place = |key: &str| node.get(key).unwrap_or(node).place;
-        let kind_at = Spot {
-            place: place("kind"),
-            trail: &kind_trail,
-        };
-        let version_at = Spot {
-            place: place("apiVersion"),
-            trail: &version_trail,
-        };
+        let kind_at = kind_trail.at(place("kind"));
+        let version_at = version_trail.at(place("apiVersion"));
         let given = node.get("kind").and_then(Node::text);
         let Some(kind) = given.or(implied) else {
             self.error(
@@ -305,10 +307,7 @@ impl Context<'_> {
         let mut metadata = Metadata::default();
         for given in self.fields(node, shape::metadata(), trail)? {
             let trail = trail.key(given.field.name);
-            let at = Spot {
-                place: given.value.place,
-                trail: &trail,
-            };
+            let at = trail.at(given.value.place);
             match given.field.content {
                 Content::Name => name = self.object_name(given.value, "name", 253, &trail),
                 Content::Namespace if kind == PolicyKind::KubeArmorPolicy => {
@@ -355,10 +354,7 @@ impl Context<'_> {
         trail: &Trail<'_>,
     ) -> Option<String> {
         let text = self.text(node, trail)?;
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         if text.is_empty() {
             let problem = Problem::new(Code::InvalidName, format!("the {what} is empty"));
             self.deviation(at, problem, "taken as not given");

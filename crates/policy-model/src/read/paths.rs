@@ -81,7 +81,10 @@ impl Context<'_> {
     fn resolved_path(&mut self, given: &str, at: Spot<'_>, limited: bool) -> Checked {
         let quoted = shorten(given);
         let problem = if given.is_empty() {
-            Some(("the path is empty".to_owned(), None))
+            Some((
+                "the path is empty".to_owned(),
+                Some("write an absolute path, such as `/usr/bin/nc`"),
+            ))
         } else if given.contains('\0') {
             Some((
                 format!("`{quoted}` holds a NUL byte, which no path can"),

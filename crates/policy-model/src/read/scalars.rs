@@ -1,6 +1,6 @@
 //! Strings, booleans, numbers and lists of strings.
 
-use super::context::{Context, Problem, Spot, Trail};
+use super::context::{Context, Problem, Trail};
 use crate::diagnostic::Code;
 use crate::node::{Node, Scalar, ScalarKind, yaml_1_1_boolean};
 use crate::text;
@@ -20,11 +20,9 @@ impl Context<'_> {
         scalar
     }
 
-    fn wrong_type(&mut self, node: &Node, trail: &Trail<'_>, expected: &str) {
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+    /// Reports a value of another type than expected.
+    pub(super) fn wrong_type(&mut self, node: &Node, trail: &Trail<'_>, expected: &str) {
+        let at = trail.at(node.place);
         self.error(
             at,
             Problem::new(
@@ -37,10 +35,7 @@ impl Context<'_> {
     /// A string.
     pub(super) fn text<'n>(&mut self, node: &'n Node, trail: &Trail<'_>) -> Option<&'n str> {
         let scalar = self.scalar(node, trail, "a string")?;
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         match scalar.kind {
             ScalarKind::Text => {
                 if scalar.plain && yaml_1_1_boolean(&scalar.text).is_some() {
@@ -92,10 +87,7 @@ impl Context<'_> {
             self.wrong_type(node, trail, "true or false");
             return None;
         };
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let problem = Problem::new(
             Code::WrongType,
             format!("expected true or false, found {}", node.describe()),
@@ -129,10 +121,7 @@ impl Context<'_> {
             self.wrong_type(node, trail, "an integer");
             return None;
         };
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let message = if has_leading_zero(&scalar.text) {
             format!(
                 "`{}` is octal to some readers of YAML and decimal to others",

@@ -47,10 +47,7 @@ impl Context<'_> {
             }
             let trail = trail.key(name);
             if value.is_null() {
-                let at = Spot {
-                    place: key.place,
-                    trail: &trail,
-                };
+                let at = trail.at(key.place);
                 let problem = Problem::new(
                     Code::NullValue,
                     format!("the label `{}` is null", shorten(name)),
@@ -90,10 +87,7 @@ impl Context<'_> {
         let mut values = Vec::new();
         for given in self.fields(node, crate::shape::expression(), trail)? {
             let trail = trail.key(given.field.name);
-            let at = Spot {
-                place: given.value.place,
-                trail: &trail,
-            };
+            let at = trail.at(given.value.place);
             match given.field.content {
                 Content::ExpressionKey => {
                     let text = self.text(given.value, &trail)?;
@@ -133,10 +127,7 @@ impl Context<'_> {
                 {
                     let trail = trail.key("values");
                     let place = node.get("values").unwrap_or(node).place;
-                    let at = Spot {
-                        place,
-                        trail: &trail,
-                    };
+                    let at = trail.at(place);
                     let problem = Problem::new(
                         Code::InvalidValue,
                         format!("`{}` is not of the form `label=value`", shorten(value)),

@@ -1,6 +1,6 @@
 //! `spec`: its sections, and what all levels have in common.
 
-use super::context::{Context, Given, Problem, Spot, Trail};
+use super::context::{Context, Given, Problem, Trail};
 use crate::diagnostic::Code;
 use crate::identity::PolicyKind;
 use crate::node::Node;
@@ -81,10 +81,7 @@ impl Context<'_> {
         trail: &Trail<'_>,
     ) {
         let node = given.value;
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         match given.field.content {
             Content::Severity => common.severity = self.severity(node, trail),
             Content::Tags => common.tags = self.texts(node, trail),
@@ -104,10 +101,7 @@ impl Context<'_> {
         if i64::from(clamped) == number {
             return Some(clamped);
         }
-        let at = Spot {
-            place: node.place,
-            trail,
-        };
+        let at = trail.at(node.place);
         let problem = Problem::new(
             Code::OutOfRange,
             format!("the severity `{number}` is not from 1 to 10"),

@@ -341,6 +341,14 @@ shape!(
     [optional("matchLabels", Content::MatchLabels),]
 );
 
+const PROCESS_SECTION: Field = optional("process", Content::Section(Class::Process, &PROCESS));
+const FILE_SECTION: Field = optional("file", Content::Section(Class::File, &FILE));
+const NETWORK_SECTION: Field = optional("network", Content::Section(Class::Network, &NETWORK));
+const CAPABILITIES_SECTION: Field = optional(
+    "capabilities",
+    Content::Section(Class::Capabilities, &CAPABILITIES),
+);
+const SYSCALLS_SECTION: Field = optional("syscalls", Content::Section(Class::Syscalls, &SYSCALLS));
 const PRESETS: Field = optional("presets", Content::Entries(RuleList::Presets, &PRESET));
 const APPARMOR: Field = optional("apparmor", Content::Apparmor);
 
@@ -349,14 +357,11 @@ shape!(
     ALL_FOUR,
     [
         optional("selector", Content::Selector(&POD_SELECTOR)),
-        optional("process", Content::Section(Class::Process, &PROCESS)),
-        optional("file", Content::Section(Class::File, &FILE)),
-        optional("network", Content::Section(Class::Network, &NETWORK)),
-        optional(
-            "capabilities",
-            Content::Section(Class::Capabilities, &CAPABILITIES)
-        ),
-        optional("syscalls", Content::Section(Class::Syscalls, &SYSCALLS)),
+        PROCESS_SECTION,
+        FILE_SECTION,
+        NETWORK_SECTION,
+        CAPABILITIES_SECTION,
+        SYSCALLS_SECTION,
         PRESETS,
         APPARMOR,
     ]
@@ -366,14 +371,11 @@ shape!(
     ALL_FOUR,
     [
         optional("selector", Content::Selector(&CLUSTER_SELECTOR)),
-        optional("process", Content::Section(Class::Process, &PROCESS)),
-        optional("file", Content::Section(Class::File, &FILE)),
-        optional("network", Content::Section(Class::Network, &NETWORK)),
-        optional(
-            "capabilities",
-            Content::Section(Class::Capabilities, &CAPABILITIES)
-        ),
-        optional("syscalls", Content::Section(Class::Syscalls, &SYSCALLS)),
+        PROCESS_SECTION,
+        FILE_SECTION,
+        NETWORK_SECTION,
+        CAPABILITIES_SECTION,
+        SYSCALLS_SECTION,
         PRESETS,
         APPARMOR,
     ]
@@ -387,14 +389,14 @@ shape!(
             Content::Selector(&NODE_SELECTOR),
             "the policy selects no node, as in KubeArmor",
         ),
-        optional("process", Content::Section(Class::Process, &PROCESS)),
-        optional("file", Content::Section(Class::File, &FILE)),
+        PROCESS_SECTION,
+        FILE_SECTION,
         optional("network", Content::Section(Class::Network, &HOST_NETWORK)),
         optional(
             "capabilities",
             Content::Section(Class::Capabilities, &HOST_CAPABILITIES)
         ),
-        optional("syscalls", Content::Section(Class::Syscalls, &SYSCALLS)),
+        SYSCALLS_SECTION,
         optional("device", Content::Section(Class::Devices, &DEVICES)),
         APPARMOR,
     ]

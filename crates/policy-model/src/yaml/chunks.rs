@@ -119,7 +119,7 @@ pub(super) fn forbidden_character(chunk: &Chunk<'_>, damaged: bool) -> Option<Ya
     } else {
         (
             format!(
-                "the control character {} is not allowed in YAML",
+                "the control character `{}` is not allowed in YAML",
                 c.escape_unicode()
             ),
             "remove it; in double quotes it can be written as an escape",

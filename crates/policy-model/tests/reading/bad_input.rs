@@ -200,7 +200,7 @@ fn a_byte_order_mark_and_any_line_ends_are_taken() {
 }
 
 #[test]
-fn nothing_is_no_document() {
+fn nothing_is_a_warning_and_no_policy() {
     for text in [
         "",
         "\n\n",
@@ -209,10 +209,18 @@ fn nothing_is_no_document() {
         "# only a comment\n",
         "~",
         "%YAML 1.2\n",
+        "\u{feff}",
     ] {
-        let reading = Reader::new().read_str("p.yaml", text);
-        assert!(reading.documents().is_empty(), "{text:?}");
+        for mode in [Mode::Strict, Mode::Lenient] {
+            let reading = Reader::new().mode(mode).read_str("p.yaml", text);
+            assert_eq!(found(&reading), ["1:1 no-document"], "{text:?}");
+            assert!(!reading.has_errors(), "{text:?}");
+            assert!(reading.into_set().unwrap().policies().is_empty());
+        }
     }
+    // The answer of a cluster without policies.
+    let none = "apiVersion: v1\nkind: List\nitems: []\n";
+    assert_eq!(read(none), Vec::<String>::new());
 }
 
 #[test]

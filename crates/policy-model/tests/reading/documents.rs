@@ -243,6 +243,15 @@ fn too_many_files_and_no_file_are_errors() {
             .to_string()
             .ends_with("holds more than 2 policy files; name a smaller folder or raise the limit")
     );
+    let folder = Folder::new("none");
+    folder.write("policies.txt", "");
+    let error = Reader::new().read_path(&folder.0).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("holds no policy files; they end in `.yaml`, `.yml` or `.json`"),
+        "{error}"
+    );
     let error = Reader::new()
         .read_path(folder.0.join("none.yaml"))
         .unwrap_err();

@@ -9,6 +9,8 @@ mod documents;
 #[cfg(test)]
 mod lenient;
 #[cfg(test)]
+mod pinpoint;
+#[cfg(test)]
 mod rendering;
 #[cfg(test)]
 mod round_trip;

@@ -23,6 +23,7 @@ error[invalid-path]: `bin/sh` is not absolute
   |             ^^^^^^
   |
   = help: paths begin at the root of the workload: write it with a leading `/`
+  = field: spec.process.matchPaths[0].path
 
 "
     );
@@ -134,4 +135,48 @@ fn invalid_policies_show_every_error() {
     );
     assert!(shown.contains("p.yaml:6:13"), "{shown}");
     assert_eq!(error.diagnostics().len(), 2);
+}
+
+/// What is underlined of the first problem's line.
+fn underlined(text: &str) -> String {
+    let rendered = render(text);
+    let lines: Vec<&str> = rendered.lines().collect();
+    let at = lines.iter().position(|line| line.contains('^')).unwrap();
+    let start = lines[at].find('^').unwrap();
+    let length = lines[at].matches('^').count();
+    let marked = lines[at - 1].get(start..start + length);
+    marked.unwrap().to_owned()
+}
+
+#[test]
+fn the_whole_key_or_value_is_underlined() {
+    for (spec, marked) in [
+        ("  action: not at all # no\n", "not at all"),
+        ("  {action: not at all, severity: 1}\n", "not at all"),
+        ("  actn: Block\n", "actn"),
+        ("  action: \"a: # b\"\n", "\"a: # b\""),
+        ("  tags: a,b\n", "a,b"),
+        ("  process: {matchPaths: [{}]}\n", "{}"),
+        ("  selector: []\n", "[]"),
+        ("  tags: {a: b}\n", "{"),
+        ("  tags: [*a,*b]\n", "*a"),
+    ] {
+        assert_eq!(underlined(&policy(spec)), marked, "{spec}");
+    }
+}
+
+#[test]
+fn nothing_of_a_policy_drives_the_terminal() {
+    let name = "\u{1b}[31m\u{202e}\n.yaml";
+    let text = policy("  message: \u{202e}\u{85}\n  \"\\e[2J\": \u{202e}\n  action: \"\\e[2J\"\n");
+    for text in [text, "\u{1b}[2J".repeat(10_000)] {
+        let reading = Reader::new().read_str(name, &text);
+        let rendered = render_human(reading.diagnostics(), reading.sources(), false);
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!rendered.contains(bad), "{rendered:?}");
+        assert!(
+            rendered.contains("--> \\u{1b}[31m\\u{202e}\\n.yaml:"),
+            "{rendered}"
+        );
+    }
 }

@@ -420,8 +420,6 @@ fn names_must_be_known() {
     matchDNSQueries:
     - domain: http://example.com/
 #             ^ error[invalid-value] spec.network.matchDNSQueries[0].domain
-    - domain: '*.example.com'
-#             ^ warning[matches-nothing] spec.network.matchDNSQueries[1].domain
   capabilities:
     matchCapabilities:
     - capability: CAP_NET_RAW
@@ -513,4 +511,67 @@ fn a_policy_with_an_error_is_not_given_and_one_without_is() {
         .map(|d| d.policy.is_some())
         .collect();
     assert_eq!(given, [false, true]);
+}
+
+/// The helps of a policy's problems, in the order of the text.
+fn helps(text: &str) -> Vec<String> {
+    let reading = Reader::new().read_str("p.yaml", text);
+    let helps = reading.diagnostics().map(|d| d.help.clone());
+    helps.map(Option::unwrap_or_default).collect()
+}
+
+#[test]
+fn a_misplaced_field_is_told_where_it_belongs() {
+    for (spec, help) in [
+        (
+            "  selector: {app: web}\n",
+            "labels stand below `matchLabels`",
+        ),
+        (
+            "  selector: {process: {}}\n",
+            "`process` stands directly below `spec`",
+        ),
+        (
+            "  process: {process: {}}\n",
+            "`process` stands directly below `spec`",
+        ),
+        (
+            "  file: {matchPatterns: [{pattern: /a, path: /b}]}\n",
+            "write `pattern`, or move the entry to `matchPaths`",
+        ),
+        (
+            "  process: {matchPaths: [{path: /a, pattern: /b*}]}\n",
+            "write `path`, or move the entry to `matchPatterns`",
+        ),
+        ("  device: {}\n", "it is a field of `KubeArmorHostPolicy`"),
+        (
+            "  selector: {matchExpressions: [{key: label, operator: In, values: [a=b], to: c}]}\n",
+            "the fields here are `key`, `operator` and `values`",
+        ),
+        ("  Action: Block\n", "write `action`"),
+    ] {
+        assert_eq!(helps(&policy(spec)), [help], "{spec}");
+    }
+    assert_eq!(
+        helps(&host_policy("  nodeSelector: {labels: {}}\n"))[1],
+        "the only field here is `matchLabels`"
+    );
+}
+
+#[test]
+fn a_refused_field_is_not_reported_as_missing_too() {
+    strict(
+        "  process:
+    matchDirectories:
+    - Dir: /usr/bin/
+#     ^ error[unknown-field] spec.process.matchDirectories[0].Dir
+      fromSource:
+      - dir: /usr/sbin/
+#       ^ error[unknown-field] spec.process.matchDirectories[0].fromSource[0].dir
+  syscalls:
+    matchSyscalls:
+    - syscall: unlink
+#              ^ error[wrong-type] spec.syscalls.matchSyscalls[0].syscall
+",
+    );
 }
