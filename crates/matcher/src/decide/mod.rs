@@ -17,6 +17,7 @@ use crate::tables::{Exception, Row, Tables};
 use precedence::{first_to_watch, join_patterns, put_upon};
 
 /// What is asked of the tables, but for the object and the source.
+#[derive(Clone, Copy)]
 struct Question<'e> {
     kind: Kind,
     holding: Holding,
@@ -32,6 +33,7 @@ enum Kind {
 }
 
 /// What the tables have on an object.
+#[derive(Clone, Copy)]
 struct Found<'t> {
     /// What paths and directories say, or whatever else names the object.
     row: u32,
@@ -39,6 +41,7 @@ struct Found<'t> {
 }
 
 /// The patterns that match a path.
+#[derive(Clone, Copy)]
 enum Patterns<'t> {
     /// All of them are in this row.
     Row(u32),
@@ -85,7 +88,7 @@ impl Tables {
             Operation::Read { path } | Operation::Write { path } => match path.bytes() {
                 Some(path) => {
                     let found = find(&self.file, &self.file_globs, path);
-                    self.judge(Class::File, &found, event, None)
+                    self.judge(Class::File, found, event, None)
                 }
                 None if path.is_nameless() => Decision::ALLOW,
                 None => self.unresolvable(Class::File),
@@ -93,7 +96,7 @@ impl Tables {
             Operation::Exec { path, args } => match path.bytes() {
                 Some(path) => {
                     let found = find(&self.process, &self.process_globs, path);
-                    self.judge(Class::Process, &found, event, Some(args))
+                    self.judge(Class::Process, found, event, Some(args))
                 }
                 None => self.unresolvable(Class::Process),
             },
@@ -138,14 +141,14 @@ impl Tables {
     #[inline(never)]
     fn judge_row(&self, class: Class, row: Option<&u32>, event: &Event<'_>) -> Decision {
         let found = found_row(row.copied().unwrap_or(0));
-        self.judge(class, &found, event, None)
+        self.judge(class, found, event, None)
     }
 
     #[inline(always)]
     fn judge(
         &self,
         class: Class,
-        found: &Found<'_>,
+        found: Found<'_>,
         event: &Event<'_>,
         args: Option<&Vec<Cow<'_, [u8]>>>,
     ) -> Decision {
@@ -154,13 +157,13 @@ impl Tables {
             holding: holding(event),
             args: args.map(Vec::as_slice),
         };
-        self.ask(found, event, &question)
+        self.ask(found, event, question)
     }
 
     /// Decides as the event's source class, or, where the source is unresolvable, as the one that
     /// comes off worst.
     #[inline(always)]
-    fn ask(&self, found: &Found<'_>, event: &Event<'_>, question: &Question<'_>) -> Decision {
+    fn ask(&self, found: Found<'_>, event: &Event<'_>, question: Question<'_>) -> Decision {
         let source = if self.sources.is_trivial() {
             0
         } else if let Some(source) = event.source.bytes() {
@@ -173,7 +176,7 @@ impl Tables {
 
     #[cold]
     #[inline(never)]
-    fn ask_for_every_source(&self, found: &Found<'_>, question: &Question<'_>) -> Decision {
+    fn ask_for_every_source(&self, found: Found<'_>, question: Question<'_>) -> Decision {
         let answer = |source: u32| self.answer(found, source, question);
         let [mut worst, deeper] = self.unnamed_sources().map(answer);
         if strictness(&deeper) > strictness(&worst) {
@@ -197,7 +200,7 @@ impl Tables {
 
     /// The decision for one source class.
     #[inline(always)]
-    fn answer(&self, found: &Found<'_>, source: u32, question: &Question<'_>) -> Decision {
+    fn answer(&self, found: Found<'_>, source: u32, question: Question<'_>) -> Decision {
         let outcome = self.outcome(found, source, question);
         match (question.kind, outcome.grant) {
             (Kind::Of(class), _) => self.settle(class, outcome),
@@ -246,7 +249,7 @@ impl Tables {
 
     /// Follows an entry to the rule that it stands for.
     #[inline]
-    fn leaf(&self, entry: Entry, question: &Question<'_>) -> Option<Leaf> {
+    fn leaf(&self, entry: Entry, question: Question<'_>) -> Option<Leaf> {
         match entry.parts() {
             Parts::Nothing => None,
             Parts::Leaf(leaf) => Some(leaf),
@@ -254,7 +257,7 @@ impl Tables {
         }
     }
 
-    fn conditional_leaf(&self, mut entry: Entry, question: &Question<'_>) -> Option<Leaf> {
+    fn conditional_leaf(&self, mut entry: Entry, question: Question<'_>) -> Option<Leaf> {
         loop {
             entry = match entry.parts() {
                 Parts::Nothing => return None,
@@ -286,15 +289,29 @@ impl Tables {
     }
 
     #[inline(always)]
-    fn outcome(&self, found: &Found<'_>, source: u32, question: &Question<'_>) -> Outcome {
+    fn outcome(&self, found: Found<'_>, source: u32, question: Question<'_>) -> Outcome {
         let watches = match question.kind {
             Kind::Of(class) => self.head.watches(class),
             Kind::Mapping => false,
         };
-        let grant_of = |row: &Row| {
-            let entry = self.entry(row.grant, row.grant_exceptions, source);
-            self.leaf(entry, question)
-        };
+        if watches || !matches!(found.patterns, Patterns::Row(0)) {
+            return self.outcome_of_all(found, source, question, watches);
+        }
+        Outcome {
+            grant: self.grant(&self.row(found.row), source, question),
+            watch: None,
+        }
+    }
+
+    /// The outcome with patterns and watching rules. Apart, so that most events don't pay for it.
+    #[inline(never)]
+    fn outcome_of_all(
+        &self,
+        found: Found<'_>,
+        source: u32,
+        question: Question<'_>,
+        watches: bool,
+    ) -> Outcome {
         let watch_of = |row: &Row| {
             if !watches {
                 return None;
@@ -303,18 +320,25 @@ impl Tables {
             self.leaf(entry, question)
         };
         let row = self.row(found.row);
-        let base = grant_of(&row);
+        let base = self.grant(&row, source, question);
         let mut watch = watch_of(&row);
         let mut patterns = None;
         found.each_pattern_row(|number| {
             let row = self.row(number);
-            patterns = join_patterns(patterns, grant_of(&row));
+            patterns = join_patterns(patterns, self.grant(&row, source, question));
             watch = first_to_watch(watch, watch_of(&row));
         });
         Outcome {
             grant: put_upon(base, patterns),
             watch,
         }
+    }
+
+    /// Who of a row's rules grants or denies.
+    #[inline]
+    fn grant(&self, row: &Row, source: u32, question: Question<'_>) -> Option<Leaf> {
+        let entry = self.entry(row.grant, row.grant_exceptions, source);
+        self.leaf(entry, question)
     }
 
     /// Steps 3 to 5: from who won to the decision.
@@ -347,7 +371,7 @@ impl Tables {
             holding: holding(event),
             args: None,
         };
-        self.ask(&found, event, &question)
+        self.ask(found, event, question)
     }
 
     fn dns(&self, domain: &str, event: &Event<'_>) -> Decision {
@@ -365,7 +389,7 @@ impl Tables {
             _ => b"/",
         };
         let found = found_row(self.dns.find(path));
-        self.judge(Class::Dns, &found, event, None)
+        self.judge(Class::Dns, found, event, None)
     }
 }
 
@@ -383,6 +407,8 @@ fn find<'t>(trie: &Trie, globs: &'t Globs, path: &'t [u8]) -> Found<'t> {
         row: trie.value(&end, &place, path),
         patterns: if rest.is_empty() {
             Patterns::Row(place.exact_globs)
+        } else if !globs.may_match(place.globs, path) {
+            Patterns::Row(0)
         } else {
             Patterns::Search(globs, place.globs, path, rest)
         },

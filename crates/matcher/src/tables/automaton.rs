@@ -117,6 +117,12 @@ pub(crate) struct Globs {
 }
 
 impl Globs {
+    /// Whether some pattern may match a path which left the trie at a node with this tuple.
+    #[inline]
+    pub(crate) fn may_match(&self, tuple: u32, path: &[u8]) -> bool {
+        tuple != 0 || !self.backward.is_empty() || self.may_be_named(path)
+    }
+
     /// Whether the path's last bytes are those of some name. Tells most paths from all names at
     /// the price of one load.
     #[inline]
