@@ -47,7 +47,7 @@ pub(crate) enum Command {
   gambeson lint policies --root /srv/rootfs/web --workload web.json batch.json
 
 JSON: one line for each document, with the keys file, document, kind, name, status (ok, warning
-or error) and diagnostics (code, severity, message, line, column, field).")]
+or error) and diagnostics (code, severity, message, line, column, field, and mostly help).")]
 pub(crate) struct LintArgs {
     /// Policy files, and folders that are searched for them
     #[arg(value_name = "PATH", required = true)]

@@ -1,5 +1,6 @@
 //! Policies from files and folders, for both commands.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -27,12 +28,17 @@ pub(crate) fn reader(args: &ReadingArgs) -> Reader {
     })
 }
 
-/// Reads every path.
+/// Reads every path, those that lead to one file or folder once.
 pub(crate) fn read(paths: &[PathBuf], args: &ReadingArgs) -> Read {
     let reader = reader(args);
     let mut reading = Reading::default();
     let mut unreadable = Vec::new();
+    let mut named = HashSet::new();
     for path in paths {
+        if !named.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+            // Its policies would only be reported as duplicates of themselves.
+            continue;
+        }
         match reader.read_path(path) {
             Ok(read) => reading.extend(read),
             Err(error) => unreadable.push((path.clone(), error)),

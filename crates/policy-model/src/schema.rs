@@ -138,12 +138,31 @@ fn object(
         .fields()
         .any(|f| matches!(f.content, Content::ExecName))
     {
-        schema.insert(
-            "oneOf".to_owned(),
-            json!([{ "required": ["path"] }, { "required": ["execname"] }]),
-        );
+        schema.insert("oneOf".to_owned(), one_of(&["path", "execname"]));
     }
     Value::Object(schema)
+}
+
+/// Exactly one of the fields.
+fn one_of(names: &[&str]) -> Value {
+    names
+        .iter()
+        .map(|name| json!({ "required": [name] }))
+        .collect()
+}
+
+/// `fromSource`, of which each entry names one program or directory.
+fn sources(shape: &'static Shape, class: Option<Class>) -> Value {
+    let mut source = object(shape, class, |_| None);
+    let names: Vec<&str> = shape
+        .fields()
+        .filter(|field| matches!(field.content, Content::Path | Content::SourceDir))
+        .map(|field| field.name)
+        .collect();
+    if let Value::Object(schema) = &mut source {
+        schema.insert("oneOf".to_owned(), one_of(&names));
+    }
+    json!({ "type": "array", "items": source })
 }
 
 fn list_of(shape: &'static Shape, class: Option<Class>) -> Value {
@@ -196,7 +215,7 @@ fn content(content: Content, class: Option<Class>) -> Value {
                 },
             )
         }
-        Content::FromSource(shape) => list_of(shape, class),
+        Content::FromSource(shape) => sources(shape, class),
         Content::Path => defined("path"),
         Content::ExecName => defined("execname"),
         Content::Dir => defined("dir"),
@@ -264,6 +283,25 @@ mod tests {
             json!(["protocol", "fromSource"])
         );
         assert_eq!(required(PolicyKind::KubeArmorPolicy), json!(["protocol"]));
+    }
+
+    #[test]
+    fn a_source_names_one_program_or_directory() {
+        let schema = policy_schema();
+        let sections = &schema["$defs"]["KubeArmorPolicy"]["properties"]["spec"]["properties"];
+        let source = |section: &str, list: &str| {
+            sections[section]["properties"][list]["items"]["properties"]["fromSource"]["items"]
+                ["oneOf"]
+                .clone()
+        };
+        assert_eq!(
+            source("file", "matchPaths"),
+            json!([{ "required": ["path"] }])
+        );
+        assert_eq!(
+            source("syscalls", "matchSyscalls"),
+            json!([{ "required": ["path"] }, { "required": ["dir"] }])
+        );
     }
 
     #[test]

@@ -245,3 +245,54 @@ fn hostile_files_end_in_a_diagnostic() {
         assert_eq!(lines.last().unwrap()["status"], "error", "{name}");
     }
 }
+
+#[test]
+fn a_file_that_is_named_twice_is_read_once() {
+    let folder = folder("lint-twice");
+    let path = file(&folder, "sound.yaml", SOUND);
+    let dotted = folder.join("./sound.yaml");
+    let ended = run(&["lint", &path, dotted.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(ended.status, 0);
+    let lines = ended.json();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!(lines[0]["status"], "ok");
+}
+
+#[test]
+fn a_folder_without_policies_and_an_empty_file_are_not_passed_over() {
+    let folder = folder("lint-nothing");
+    let name = folder.to_str().unwrap();
+    let ended = run(&["lint", name, "--format", "json"]);
+    assert_eq!(ended.status, 1, "{}", ended.out);
+    assert_eq!(ended.json()[0]["diagnostics"][0]["code"], "unreadable");
+
+    let path = file(&folder, "empty.yaml", "# soon\n");
+    let ended = run(&["lint", name, "--format", "json"]);
+    assert_eq!(ended.status, 0, "{}", ended.out);
+    let lines = ended.json();
+    assert_eq!(lines[0]["file"], path);
+    assert_eq!(lines[0]["status"], "warning");
+    assert_eq!(lines[0]["diagnostics"][0]["code"], "no-document");
+}
+
+#[test]
+fn a_lint_is_shown_at_the_value_that_it_speaks_of() {
+    let folder = folder("lint-place");
+    let text = SOUND.replace("{path: /usr/bin/nc}", "{severity: 3, path: /bin/nc}");
+    let path = file(&folder, "moved.yaml", text);
+    let ended = run(&["lint", &path]);
+    assert_eq!(ended.status, 0);
+    let shown = format!(
+        "warning[merged-usr]: `/bin/nc` matches nothing on a system with a merged `/usr`, where \
+         `/bin` is a link to `/usr/bin`
+ --> {path}:6:46
+  |
+6 |   process: {{matchPaths: [{{severity: 3, path: /bin/nc}}]}}
+  |                                              ^^^^^^^
+  |
+  = help: write `/usr/bin/nc`, or both where either may be
+  = field: spec.process.matchPaths[0].path
+"
+    );
+    assert!(ended.out.starts_with(&shown), "{}", ended.out);
+}

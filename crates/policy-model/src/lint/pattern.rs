@@ -152,11 +152,11 @@ fn any_run(items: &[&str], at: usize, class: Class) -> bool {
     if path.ends_with('/') {
         return !path.split('/').any(|name| DOTTED.contains(&name));
     }
-    // Files have extensions; programs rarely do.
+    // Files have extensions; programs rarely do, but for versions such as that of `python3.12`.
     let name = path.rsplit('/').next().unwrap_or_default();
     class == Class::Process
         && !name.contains('.')
-        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// The program, if an alternative is one with arguments.

@@ -340,6 +340,10 @@ fn regular_expressions() {
     // Files have extensions where programs rarely do.
     assert!(!codes(&[pattern(Class::File, "/opt/data.*")]).contains(&"regular-expression"));
     assert!(codes(&[pattern(Class::Process, "/opt/tool.*")]).contains(&"regular-expression"));
+    assert!(codes(&[pattern(Class::Process, "/usr/bin/python3.*")]).is_empty());
+    // One warning says enough.
+    let anchored = codes(&[pattern(Class::Process, "^/usr/bin/nc$")]);
+    assert_eq!(anchored, ["regular-expression"]);
 }
 
 #[test]
