@@ -69,7 +69,7 @@ fn as_path(bytes: &[u8]) -> &std::path::Path {
 }
 
 /// Whether globset means the same by the pattern: no run crosses components or fills one, and sets
-/// are plain. Its sets know no quoting, and its negated sets and ranges may hold `/`.
+/// are plain. Its sets know no quoting, and may hold `/`.
 fn is_common(glob: &Glob, text: &str) -> bool {
     let plain_runs = glob.alternatives().iter().flatten().all(|token| {
         !matches!(
@@ -81,7 +81,11 @@ fn is_common(glob: &Glob, text: &str) -> bool {
         || text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"/.*?[]_".contains(&byte));
-    plain_runs && plain_sets
+    let sets = text.split('[').skip(1);
+    let slash_in_set = sets
+        .filter_map(|rest| rest.split(']').next())
+        .any(|set| set.contains('/'));
+    plain_runs && plain_sets && !slash_in_set
 }
 
 fn blocking(glob: Glob) -> Rule {
