@@ -68,6 +68,8 @@ fn lint_documents(
         let one = [(policy.id().as_ref(), policy.selector(), policy.location())];
         found.extend(lint_unselected(one, workloads));
         if let Some(root) = root {
+            // Which directories are links is known here: nothing is left to suspect.
+            found.retain(|lint| !matches!(lint.code, Code::MergedUsr | Code::LinkedDirectory));
             found.extend(resolve_in_root(&mut policy.rules().to_vec(), root)?);
         }
         document.diagnostics.extend(found);

@@ -132,6 +132,8 @@ codes! {
     WildcardDomain = "wildcard-domain",
     /// A pattern that reads like a regular expression.
     RegularExpression = "regular-expression",
+    /// A set that begins with `!`, which negates in shells but not here.
+    ShellNegation = "shell-negation",
     /// A process pattern that holds arguments.
     CommandArguments = "command-arguments",
     /// A literal path with characters that are special in patterns only.

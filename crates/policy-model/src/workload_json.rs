@@ -104,6 +104,12 @@ impl Workload {
     /// # Errors
     /// When the text is no such object.
     pub fn from_json(text: &str) -> Result<Self, WorkloadError> {
+        // Serde would take an array for an object whose fields come in order.
+        if !text.trim_start().starts_with('{') {
+            return Err(WorkloadError::Json {
+                message: "a workload is an object, such as `{\"kind\":\"pod\"}`".to_owned(),
+            });
+        }
         let raw: RawWorkload = serde_json::from_str(text).map_err(|error| WorkloadError::Json {
             message: error.to_string(),
         })?;
@@ -217,6 +223,13 @@ mod tests {
 
     fn error(text: &str) -> String {
         Workload::from_json(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_array_is_no_workload() {
+        let message = error(r#"["pod","production",{"app":"web"},null,null,null,null]"#);
+        assert!(message.contains("a workload is an object"), "{message}");
+        assert!(Workload::from_json("[]").is_err() && Workload::from_json("").is_err());
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::selector::Selector;
 pub fn lint_rules(selector: &Selector, location: &Location, rules: &[Rule]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     found.extend(selection::selects_everything(selector, location));
+    found.extend(selection::hostname_expression(selector, location));
     allow_list_mode(rules, &mut found);
     let written = path::Written::new(rules);
     for rule in rules {

@@ -26,6 +26,16 @@ pub(super) fn lint(rule: &Rule, found: &mut Vec<Diagnostic>) {
             field,
         ));
     }
+    if let Some(set) = items.iter().find(|item| item.starts_with("[!")) {
+        let meant = set.replacen('!', "^", 1);
+        found.push(rule_warning(
+            Code::ShellNegation,
+            format!("`{set}` matches a `!` too: it doesn't negate here"),
+            format!("write `{meant}` for all bytes but these"),
+            rule,
+            field,
+        ));
+    }
     if rule.class == Class::Process
         && let Some(program) = expand(&items).iter().find_map(|items| program(items))
     {

@@ -38,6 +38,21 @@ pub(super) fn selects_everything(selector: &Selector, location: &Location) -> Op
     ))
 }
 
+/// A node label that KubeArmor reads as a regular expression.
+pub(super) fn hostname_expression(selector: &Selector, location: &Location) -> Option<Diagnostic> {
+    let Selector::Nodes { labels } = selector else {
+        return None;
+    };
+    let key = labels.keys().find(|key| key.ends_with("/hostnamereg"))?;
+    Some(warning(
+        Code::SelectsNothing,
+        format!("`{key}` is compared like any other label: regular expressions are not supported"),
+        "list the names in `kubearmor.io/hostname`, separated by commas",
+        location,
+        selector_field(selector).to_owned(),
+    ))
+}
+
 /// Looks for policies that select none of the workloads.
 ///
 /// A host policy is judged by hosts and every other by pods; where none of its kind is given,

@@ -490,3 +490,39 @@ fn the_same_policy_twice() {
         "`KubeArmorPolicy production/web` is already defined at web.yaml:1:3"
     );
 }
+
+#[test]
+fn a_set_that_begins_with_an_exclamation_mark_is_told_about() {
+    let glob = crate::Glob::parse("/etc/[!a-c]*").unwrap();
+    let found = lint(&[rule(Class::File, Object::Pattern(glob))]);
+    assert_eq!(found[0].code.name(), "shell-negation");
+    assert_eq!(
+        found[0].help.as_deref(),
+        Some("write `[^a-c]` for all bytes but these")
+    );
+    let quoted = crate::Glob::parse("/etc/\\[!a\\]").unwrap();
+    assert!(lint(&[rule(Class::File, Object::Pattern(quoted))]).is_empty());
+}
+
+#[test]
+fn an_expression_for_host_names_is_told_about() {
+    let labels = [("kubearmor.io/hostnamereg".to_owned(), "node-.*".to_owned())];
+    let selector = Selector::Nodes {
+        labels: labels.into(),
+    };
+    let found = lint_rules(
+        &selector,
+        &Location {
+            file: "f".into(),
+            line: 1,
+            column: 1,
+        },
+        &[],
+    );
+    assert_eq!(found[0].code.name(), "selects-nothing");
+    assert!(
+        found[0].message.contains("hostnamereg"),
+        "{}",
+        found[0].message
+    );
+}

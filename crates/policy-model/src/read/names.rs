@@ -120,8 +120,15 @@ impl Context<'_> {
         items
             .into_iter()
             .map(|item| {
-                let is_domain = !item.trim_end_matches('.').is_empty()
-                    && !item.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/');
+                let is_domain = item
+                    .strip_suffix('.')
+                    .unwrap_or(item)
+                    .split('.')
+                    .all(|label| {
+                        let foreign =
+                            |c: char| c.is_whitespace() || c.is_control() || "/:".contains(c);
+                        !label.is_empty() && !label.contains(foreign)
+                    });
                 if is_domain {
                     return Object::Domain(item.to_owned());
                 }
