@@ -144,6 +144,10 @@ fn trie(
 }
 
 fn globs(table: &'static str, globs: &Globs, row: impl Fn(&u32) -> bool) -> Result<(), ImageError> {
+    let words = globs.name_filter.len();
+    if globs.name_bytes > 4 || (words != 0 && !words.is_power_of_two()) {
+        return Err(ImageError::Damaged { table, record: 0 });
+    }
     let state =
         |automaton: &Automaton, state: u32| ((state & !STOP) as usize) < automaton.states.len();
     for automaton in globs.forward.iter().chain(&globs.backward) {
