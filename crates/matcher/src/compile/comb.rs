@@ -17,6 +17,9 @@ const SIZES: usize = 8;
 /// packing and costs a few per cent of space.
 const TRIES: usize = 16;
 
+/// The same for the neighbourhood: four words of 64 sixteen-byte nodes are a page.
+const TRIES_NEAR: usize = 4;
+
 impl<T> Default for Comb<T> {
     fn default() -> Self {
         Self {
@@ -28,19 +31,46 @@ impl<T> Default for Comb<T> {
 }
 
 impl<T: Clone> Comb<T> {
+    /// Finds a base for a row with these teeth, and puts there what `tooth` gives for each. Slots
+    /// right behind `near` go first: what is walked together lies together.
+    pub(crate) fn place_near(
+        &mut self,
+        near: usize,
+        keys: &[u8],
+        tooth: impl FnMut(u8) -> T,
+    ) -> usize {
+        let lowest = keys.iter().min().copied().map_or(0, usize::from);
+        let start = near.saturating_sub(lowest);
+        match self.first_base(keys, start, TRIES_NEAR) {
+            Some(base) if !keys.is_empty() => {
+                self.put(base, keys, tooth);
+                base
+            }
+            _ => self.place(keys, tooth),
+        }
+    }
+
     /// Finds a base for a row with these teeth, and puts there what `tooth` gives for each.
-    pub(crate) fn place(&mut self, keys: &[u8], mut tooth: impl FnMut(u8) -> T) -> usize {
+    pub(crate) fn place(&mut self, keys: &[u8], tooth: impl FnMut(u8) -> T) -> usize {
         let Some(lowest) = keys.iter().min().copied().map(usize::from) else {
             return 0;
         };
         let size = keys.len().min(SIZES) - 1;
         let from = self.search_from.get(size).copied().unwrap_or(0);
-        let base = self.find_base(keys, from.saturating_sub(lowest), lowest);
+        let start = from.saturating_sub(lowest);
+        let base = self
+            .first_base(keys, start, TRIES)
+            .unwrap_or_else(|| self.slots.len().max(start + lowest) - lowest);
         if let Some(from) = self.search_from.get_mut(size) {
             // A single tooth takes the first free slot; wider rows leave later ones some choice.
             let choice = if keys.len() == 1 { 0 } else { 64 * TRIES / 2 };
             *from = (*from).max((base + lowest).saturating_sub(choice));
         }
+        self.put(base, keys, tooth);
+        base
+    }
+
+    fn put(&mut self, base: usize, keys: &[u8], mut tooth: impl FnMut(u8) -> T) {
         for key in keys {
             let slot = base + usize::from(*key);
             if slot >= self.slots.len() {
@@ -54,21 +84,20 @@ impl<T: Clone> Comb<T> {
                 *word |= 1 << (slot % 64);
             }
         }
-        base
     }
 
-    /// The first base from `start` on that leaves every tooth a free slot.
-    fn find_base(&self, keys: &[u8], start: usize, lowest: usize) -> usize {
-        for at in (start..).step_by(64).take(TRIES) {
+    /// The first base from `start` on, of so many times 64, that leaves every tooth a free slot.
+    fn first_base(&self, keys: &[u8], start: usize, tries: usize) -> Option<usize> {
+        for at in (start..).step_by(64).take(tries) {
             // A bit for each of the 64 bases from here on that some tooth rules out.
             let taken = keys.iter().fold(0, |taken, key| {
                 taken | self.taken_from(at + usize::from(*key))
             });
             if taken != u64::MAX {
-                return at + taken.trailing_ones() as usize;
+                return Some(at + taken.trailing_ones() as usize);
             }
         }
-        self.slots.len().max(start + lowest) - lowest
+        None
     }
 
     /// 64 bits from a slot on: which are taken.

@@ -104,7 +104,7 @@ impl Skeleton {
                 .collect();
             let bytes: Vec<u8> = children.iter().map(|(byte, _)| *byte).collect();
             let mut of_children = children.iter();
-            let base = comb.place(&bytes, |_| {
+            let base = comb.place_near(owner as usize, &bytes, |_| {
                 let child = of_children
                     .next()
                     .and_then(|(_, child)| self.nodes.get(*child as usize));
