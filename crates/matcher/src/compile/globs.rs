@@ -129,7 +129,7 @@ pub(crate) struct Spreader {
 
 /// States that patterns may have together before they are spread: this many for each step, and
 /// at least a few thousand.
-const STATES_PER_STEP: usize = 4;
+const STATES_PER_STEP: usize = 2;
 const LEAST_STATES: usize = 1 << 13;
 
 impl Spreader {

@@ -270,8 +270,9 @@ pub(crate) struct Deterministic {
 }
 
 impl<'n> Determiniser<'n> {
-    /// Positions that all sets together may hold, for each state of the limit.
-    const ROOM_PER_STATE: usize = 64;
+    /// Positions that all sets together may hold, for each state of the limit. Patterns that don't
+    /// multiply have a few.
+    const ROOM_PER_STATE: usize = 16;
 
     pub(crate) fn new(nfa: &'n Nfa, limit: usize) -> Self {
         Self {
