@@ -120,12 +120,14 @@ impl Globs {
     /// Whether some pattern may match a path which left the trie at a node with this tuple.
     #[inline]
     pub(crate) fn may_match(&self, tuple: u32, path: &[u8]) -> bool {
-        tuple != 0 || !self.backward.is_empty() || self.may_be_named(path)
+        tuple != 0
+            || !self.backward.is_empty()
+            || (!self.name_filter.is_empty() && self.may_be_named(path))
     }
 
     /// Whether the path's last bytes are those of some name. Tells most paths from all names at
     /// the price of one load.
-    #[inline]
+    #[inline(always)]
     fn may_be_named(&self, path: &[u8]) -> bool {
         let bit = match path.last_chunk::<4>() {
             Some(last) => name_bit(*last, self.name_bytes, self.name_filter.len()),
