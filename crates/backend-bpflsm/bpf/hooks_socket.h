@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Hooks about sockets and capabilities. */
+#ifndef GAMBESON_HOOKS_SOCKET_H
+#define GAMBESON_HOOKS_SOCKET_H
+
+#include "judge.h"
+
+#define AF_NETLINK 16
+#define AF_KEY 15
+#define AF_ALG 38
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+
+#define TYPES 7
+#define PROTOCOLS 8
+#define PACKET_PROFILE (TYPES * PROTOCOLS)
+
+/* The place of a protocol among those that rules tell apart. */
+static __always_inline u32 protocol_place(u32 protocol)
+{
+	switch (protocol) {
+	case 0: return 0;
+	case IPPROTO_TCP:
+	case IPPROTO_MPTCP: return 1;
+	case 17: return 2; /* UDP */
+	case 132: return 3; /* SCTP */
+	case 33: return 4; /* DCCP */
+	case 1: return 5; /* ICMP */
+	case 58: return 6; /* ICMPv6 */
+	default: return 7;
+	}
+}
+
+/* The number of a socket's profile: `compile/network.rs` of the matcher. */
+static __always_inline u32 profile_of(u32 family, u32 type, u32 protocol)
+{
+	if (family == AF_INET || family == AF_INET6)
+		return (type >= 1 && type <= 6 ? type - 1 : 6) * PROTOCOLS + protocol_place(protocol);
+	return family == AF_PACKET ? PACKET_PROFILE : PACKET_PROFILE + 1;
+}
+
+static __always_inline int socket_event(u32 family, u32 type, u32 protocol, u32 hook)
+{
+	struct view v;
+	int result;
+	u32 row;
+
+	if (family == AF_UNIX || family == AF_NETLINK || family == AF_ALG || family == AF_KEY)
+		return 0;
+	OPEN_OR_RETURN(&v, CLASS_BIT(NETWORK));
+	v.s->event.detail[0] = family;
+	v.s->event.detail[1] = type;
+	v.s->event.detail[2] = protocol;
+	row = word_at(v.table, v.head->network + profile_of(family, type, protocol) * 4);
+	result = judge_row(&v, NETWORK, row, GB_OP_SOCKET, hook, false);
+	release(v.s);
+	return result;
+}
+
+static __always_inline int used_socket_event(struct socket *socket, u32 hook)
+{
+	struct sock *sock = socket->sk;
+
+	if (!sock)
+		return 0;
+	return socket_event(sock->__sk_common.skc_family, socket->type, sock->sk_protocol, hook);
+}
+
+SEC("lsm/socket_create")
+int BPF_PROG(gb_socket_create, int family, int type, int protocol, int kern)
+{
+	/* The kernel's own sockets are nobody's. */
+	return kern ? 0 : socket_event(family, type, protocol, GB_HOOK_SOCKET_CREATE);
+}
+
+SEC("lsm/socket_bind")
+int BPF_PROG(gb_socket_bind, struct socket *socket)
+{
+	return used_socket_event(socket, GB_HOOK_SOCKET_BIND);
+}
+
+SEC("lsm/socket_connect")
+int BPF_PROG(gb_socket_connect, struct socket *socket)
+{
+	return used_socket_event(socket, GB_HOOK_SOCKET_CONNECT);
+}
+
+SEC("lsm/socket_listen")
+int BPF_PROG(gb_socket_listen, struct socket *socket)
+{
+	return used_socket_event(socket, GB_HOOK_SOCKET_LISTEN);
+}
+
+SEC("lsm/socket_accept")
+int BPF_PROG(gb_socket_accept, struct socket *socket)
+{
+	return used_socket_event(socket, GB_HOOK_SOCKET_ACCEPT);
+}
+
+/* Capability. Checks that the kernel marks as not to be audited are decided, never reported. */
+SEC("lsm/capable")
+int BPF_PROG(gb_capable, const struct cred *cred, struct user_namespace *ns, int capability, unsigned int options)
+{
+	struct view v;
+	int result;
+	u32 row = 0;
+
+	OPEN_OR_RETURN(&v, CLASS_BIT(CAPABILITIES));
+	if ((u32)capability < v.head->capability_count)
+		row = word_at(v.table, v.head->capabilities + (u32)capability * 4);
+	v.s->event.detail[0] = capability;
+	result = judge_row(&v, CAPABILITIES, row, GB_OP_CAPABILITY, GB_HOOK_CAPABLE, options & CAP_OPT_NOAUDIT);
+	release(v.s);
+	return result;
+}
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a dentry and a mount to a path as seen from the workload's root.
+ *
+ * First the components are collected from the leaf to the root: only where each name lies and how
+ * long it is. Their bytes are copied later, from the root to the leaf, as far as the walk over the
+ * tables asks for them; most walks leave the trie after one or two components.
+ *
+ * The root is that of the mount namespace, never a chroot's. What doesn't hang below it (detached
+ * and foreign mounts, files in memory) is unresolved, as is what is longer than a path can be.
+ */
+#ifndef GAMBESON_PATH_H
+#define GAMBESON_PATH_H
+
+#include "scratch.h"
+
+#define MOUNT_OF(vfsmount)                                                     \
+	((struct mount *)((u64)(vfsmount) -                                    \
+			  bpf_core_field_offset(struct mount, mnt)))
+
+/* Types an address, so that it can be read without a helper call; since 6.2. */
+extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
+
+#define TYPED(address, type)                                                   \
+	((struct type *)bpf_rdonly_cast((void *)(address),                     \
+					bpf_core_type_id_kernel(struct type)))
+
+/* Notes one more component. Returns 1 where the path gets too long. */
+static __always_inline int add_component(struct gb_scratch *s, u64 name, u32 length)
+{
+	u32 count = *(volatile u32 *)&s->count;
+	u32 total = *(volatile u32 *)&s->length + length + 1;
+
+	if (count >= MAX_COMPONENTS || total > MAX_PATH) {
+		*(volatile u32 *)&s->status = UNRESOLVED;
+		COUNT(too_long);
+		return 1;
+	}
+	s->names[count & (MAX_COMPONENTS - 1)] = name;
+	s->lengths[count & (MAX_COMPONENTS - 1)] = length;
+	*(volatile u32 *)&s->count = count + 1;
+	*(volatile u32 *)&s->length = total;
+	return 0;
+}
+
+/* One step towards the root, over mounts too. The place is kept in memory as plain addresses. */
+static long climb_step(u32 i, struct gb_scratch **context)
+{
+	struct gb_scratch *s = *context;
+	u64 dentry = *(volatile u64 *)&s->climb_dentry;
+	u64 mount = *(volatile u64 *)&s->climb_mount;
+	u64 parent, root, name;
+	u32 length;
+
+	if (bpf_rdonly_cast) {
+		struct dentry *d = TYPED(dentry, dentry);
+
+		root = (u64)TYPED(mount, mount)->mnt.mnt_root;
+		parent = (u64)d->d_parent;
+		name = (u64)d->d_name.name;
+		length = d->d_name.len;
+	} else {
+		struct dentry *d = (void *)dentry;
+
+		root = (u64)BPF_CORE_READ((struct mount *)mount, mnt.mnt_root);
+		parent = (u64)BPF_CORE_READ(d, d_parent);
+		name = (u64)BPF_CORE_READ(d, d_name.name);
+		length = BPF_CORE_READ(d, d_name.len);
+	}
+	if (dentry == root) {
+		u64 above, point;
+
+		if (bpf_rdonly_cast) {
+			struct mount *m = TYPED(mount, mount);
+
+			above = (u64)m->mnt_parent;
+			point = (u64)m->mnt_mountpoint;
+		} else {
+			above = (u64)BPF_CORE_READ((struct mount *)mount, mnt_parent);
+			point = (u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint);
+		}
+		if (above == mount) {
+			*(volatile u32 *)&s->status = RESOLVED;
+			return 1;
+		}
+		*(volatile u64 *)&s->climb_dentry = point;
+		*(volatile u64 *)&s->climb_mount = above;
+		return 0;
+	}
+	/* A root that is not its mount's: disconnected. */
+	if (dentry == parent)
+		return 1;
+	if (add_component(s, name, length & 0xff))
+		return 1;
+	*(volatile u64 *)&s->climb_dentry = parent;
+	return 0;
+}
+
+/* Where a typed climb within one mount is. */
+struct climb {
+	struct gb_scratch *s;
+	struct dentry *dentry;
+	struct dentry *root;
+};
+
+/* One step towards the mount's root, with pointers that the verifier knows: before 6.2 the only
+ * way to read without a helper call.
+ */
+static long typed_step(u32 i, struct climb *climb)
+{
+	struct dentry *dentry = climb->dentry;
+	struct dentry *parent;
+
+	if (dentry == climb->root)
+		return 1;
+	parent = dentry->d_parent;
+	if (dentry == parent)
+		return 1;
+	if (add_component(climb->s, (u64)dentry->d_name.name, dentry->d_name.len & 0xff))
+		return 1;
+	climb->dentry = parent;
+	return 0;
+}
+
+/* What a mount that belongs to no namespace, but to the kernel itself, makes of its files. */
+static __always_inline u32 status_of_internal(u64 mount)
+{
+	struct super_block *sb = BPF_CORE_READ((struct mount *)mount, mnt.mnt_sb);
+	u64 magic;
+
+	/* The clone of a mount that a user made: overlayfs opens its layers through one, after
+	 * the file was judged by its own name.
+	 */
+	if (!(BPF_CORE_READ(sb, s_flags) & SB_KERNMOUNT))
+		return NAMELESS;
+	magic = BPF_CORE_READ(sb, s_magic);
+	return magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC ? UNRESOLVED : NAMELESS;
+}
+
+static __always_inline void reset_path(struct gb_scratch *s)
+{
+	s->status = UNRESOLVED;
+	s->count = 0;
+	s->length = 0;
+	s->have = 0;
+}
+
+/* The rest of `resolve`, once all components are noted. */
+static __always_inline void finish_path(struct gb_scratch *s)
+{
+	if (s->status == UNRESOLVED)
+		return;
+	s->left = s->count;
+	s->leaf_length = s->lengths[0];
+	if (s->count == 0) {
+		s->text[0] = '/';
+		s->length = 1;
+		s->have = 1;
+		s->leaf_length = 0;
+	}
+}
+
+/* Climbs from `climb_dentry` and `climb_mount`. */
+static __always_inline void climb_on(struct gb_scratch *s)
+{
+	bpf_loop(2 * MAX_COMPONENTS, climb_step, &s, 0);
+	finish_path(s);
+}
+
+/*
+ * Whether a mount belongs to the mount namespace of the running task; else the path's status is
+ * final.
+ */
+static __always_inline bool in_own_namespace(struct gb_scratch *s, u64 mount)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct nsproxy *namespaces = task->nsproxy;
+	u64 own = namespaces ? (u64)namespaces->mnt_ns : 0;
+	u64 its;
+
+	if (bpf_rdonly_cast)
+		its = (u64)TYPED(mount, mount)->mnt_ns;
+	else
+		its = (u64)BPF_CORE_READ((struct mount *)mount, mnt_ns);
+	if (its && its == own)
+		return true;
+	if ((s64)its < 0 && (s64)its >= -4095)
+		s->status = status_of_internal(mount);
+	else
+		COUNT(detached);
+	return false;
+}
+
+/* Resolves a dentry below a mount. Both come from a hook's arguments. */
+static __noinline void resolve(struct gb_scratch *s, struct dentry *dentry, struct vfsmount *mnt)
+{
+	u64 mount = (u64)MOUNT_OF(mnt);
+
+	reset_path(s);
+	if (!in_own_namespace(s, mount))
+		return;
+	if (bpf_rdonly_cast) {
+		s->climb_dentry = (u64)dentry;
+	} else {
+		struct climb climb = { .s = s, .dentry = dentry, .root = mnt->mnt_root };
+
+		bpf_loop(MAX_COMPONENTS, typed_step, &climb, 0);
+		s->climb_dentry = (u64)climb.dentry;
+	}
+	s->climb_mount = mount;
+	climb_on(s);
+}
+
+/* Resolves a dentry below a mount, both by their addresses alone. */
+static __noinline void resolve_at(struct gb_scratch *s, u64 dentry, u64 mnt)
+{
+	u64 mount = (u64)MOUNT_OF(mnt);
+
+	reset_path(s);
+	if (!in_own_namespace(s, mount))
+		return;
+	s->climb_dentry = dentry;
+	s->climb_mount = mount;
+	climb_on(s);
+}
+
+/* Copies the next component to `text`. */
+static __always_inline void copy_component(struct gb_scratch *s)
+{
+	u32 left = s->left - 1;
+	u32 have = s->have & 4095;
+	u32 length = s->lengths[left & (MAX_COMPONENTS - 1)] & 0xff;
+
+	s->text[have] = '/';
+	bpf_probe_read_kernel(&s->text[have + 1], length, (void *)s->names[left & (MAX_COMPONENTS - 1)]);
+	s->left = left;
+	s->have = have + 1 + length;
+}
+
+static long copy_step(u32 i, struct gb_scratch **context)
+{
+	struct gb_scratch *s = *context;
+
+	if (s->have >= s->length)
+		return 1;
+	copy_component(s);
+	return 0;
+}
+
+/* As `copy_step`, behind another text. */
+static long append_step(u32 i, struct gb_scratch **context)
+{
+	struct gb_scratch *s = *context;
+	u32 left = s->left - 1;
+	u32 have = s->have & 8191;
+	u32 length;
+
+	if (s->have >= s->length || !s->left)
+		return 1;
+	length = s->lengths[left & (MAX_COMPONENTS - 1)] & 0xff;
+	s->text[have] = '/';
+	bpf_probe_read_kernel(&s->text[have + 1], length, (void *)s->names[left & (MAX_COMPONENTS - 1)]);
+	s->left = left;
+	s->have = have + 1 + length;
+	return 0;
+}
+
+/* Copies all that is left of the path. */
+static __always_inline void copy_path(struct gb_scratch *s)
+{
+	if (s->have < s->length)
+		bpf_loop(MAX_COMPONENTS, copy_step, &s, 0);
+}
+
+#endif
