@@ -90,21 +90,25 @@ impl Below {
             let Some(own) = gathered.get_mut(node as usize).map(std::mem::take) else {
                 continue;
             };
-            let own = own.reduced(&mut cut);
+            let mut own = own.reduced();
             if own.items.is_empty() {
                 continue;
             }
-            let list: Vec<Item> = own.items.iter().copied().collect();
-            let number = match numbers.get(&list) {
-                Some(number) => *number,
-                None => {
-                    let number = below.add_list(tables, &list, &mut report_rows);
-                    numbers.insert(list, number);
-                    number
+            // Only where a slash is passed on the way to the node can a directory's path end.
+            if passes_slash(trie, node) {
+                own = own.within_bound(&mut cut);
+                let list: Vec<Item> = own.items.iter().copied().collect();
+                let number = match numbers.get(&list) {
+                    Some(number) => *number,
+                    None => {
+                        let number = below.add_list(tables, &list, &mut report_rows);
+                        numbers.insert(list, number);
+                        number
+                    }
+                };
+                if let Some(slot) = below.of_node.get_mut(node as usize) {
+                    *slot = number;
                 }
-            };
-            if let Some(slot) = below.of_node.get_mut(node as usize) {
-                *slot = number;
             }
             let owner = trie.nodes.get(node as usize).map(|record| record.owner);
             if let Some(above) = owner.and_then(|owner| gathered.get_mut(owner as usize)) {
@@ -181,6 +185,26 @@ fn children_first(trie: &Trie) -> Vec<u32> {
     order
 }
 
+/// Whether the bytes that lead from a node's parent to it hold a slash.
+fn passes_slash(trie: &Trie, node: u32) -> bool {
+    let Some(record) = trie.nodes.get(node as usize) else {
+        return false;
+    };
+    let base = trie
+        .nodes
+        .get(record.owner as usize)
+        .map(|owner| owner.base);
+    let edge = base.map(|base| node.wrapping_sub(base));
+    let [low, high] = record.head.map(u32::to_le_bytes);
+    // The bytes that aren't the label's are zeros, and no length is a slash.
+    let in_head = low.iter().chain(&high).any(|byte| *byte == b'/');
+    let in_tail = trie
+        .places
+        .get(node as usize)
+        .is_some_and(|place| place.tail.of(&trie.labels).contains(&b'/'));
+    edge == Some(u32::from(b'/')) || in_head || in_tail
+}
+
 /// What a write to an object with these rows can lead to; `None` where it always passes in silence.
 ///
 /// The owners of paths below a renamed directory aren't known to the programs, so that `ownerOnly`
@@ -224,9 +248,8 @@ fn order(decision: &Decision) -> Order {
 }
 
 impl Gathered {
-    /// Leaves out what can't matter beside the rest, and cuts what is too long.
-    fn reduced(mut self, cut: &mut BTreeSet<(Option<u32>, Outcome)>) -> Self {
-        self.reduce();
+    /// Cuts a list that is too long to one item: the strictest for all.
+    fn within_bound(mut self, cut: &mut BTreeSet<(Option<u32>, Outcome)>) -> Self {
         if self.items.len() <= MAX_BELOW {
             return self;
         }
@@ -258,7 +281,8 @@ impl Gathered {
         self
     }
 
-    fn reduce(&mut self) {
+    /// Leaves out what can't matter beside the rest.
+    fn reduced(mut self) -> Self {
         let always = |order: fn(&Item) -> Option<Order>| {
             let items = self.items.iter().filter(|item| item.always);
             items
@@ -277,5 +301,6 @@ impl Gathered {
             }
             (None, None) => true,
         });
+        self
     }
 }
