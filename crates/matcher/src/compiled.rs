@@ -6,7 +6,9 @@ use gambeson_policy_model::{Decision, Diagnostic, Event, RuleId, RuleInfo, Selec
 
 use crate::compile;
 use crate::config::{CompileError, Config};
+use crate::native::NativeText;
 use crate::prepare::prepare;
+use crate::rule_shape::RuleShape;
 use crate::tables::Tables;
 use crate::tables::image::{self, ImageError};
 use crate::tables::provenance::Provenance;
@@ -48,7 +50,7 @@ impl CompiledPolicy {
         let tables = compile::compile(&prepared, config.limits)?;
         Ok(Self {
             tables: Arc::new(tables),
-            provenance: Arc::new(Provenance::new(&prepared.rules)),
+            provenance: Arc::new(Provenance::new(&prepared.rules, &prepared.apparmor)),
             warnings: prepared.warnings.into(),
         })
     }
@@ -67,6 +69,24 @@ impl CompiledPolicy {
         self.provenance.rule(id)
     }
 
+    /// What sort of rule the rule with this id is.
+    #[must_use]
+    pub fn shape(&self, id: RuleId) -> Option<RuleShape> {
+        self.provenance.shape(id)
+    }
+
+    /// Every rule, in the order of ids.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, RuleInfo<'_>)> {
+        (0..self.tables.head.rules)
+            .map(RuleId)
+            .filter_map(|id| Some((id, self.rule(id)?)))
+    }
+
+    /// The native AppArmor rules of the policies that apply.
+    pub fn apparmor(&self) -> impl Iterator<Item = NativeText<'_>> {
+        self.provenance.apparmor()
+    }
+
     /// How many rules there are; their ids are below.
     #[must_use]
     pub fn rule_count(&self) -> usize {
@@ -77,6 +97,12 @@ impl CompiledPolicy {
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// The tables, for backends. They change with [`IMAGE_VERSION`](crate::IMAGE_VERSION).
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Size of the tables in bytes, without the stack size of this value.

@@ -21,17 +21,22 @@
 //! - `kubearmor.io/hostname` and `kubernetes.io/hostname` of a node selector take a comma list, and `*`
 //!   for any node.
 
+pub mod backend;
 mod compile;
 mod compiled;
 mod config;
 mod decide;
+mod native;
 mod prepare;
 pub mod reference;
+mod rule_shape;
 mod strictest;
-mod tables;
+pub mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use compiled::{Compile, CompiledPolicy};
 pub use config::{CompileError, CompileLimits, Config, RuleRef};
+pub use native::NativeText;
+pub use rule_shape::{ObjectKind, RuleShape};
 pub use tables::image::{IMAGE_VERSION, ImageError};

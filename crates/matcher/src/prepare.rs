@@ -1,6 +1,8 @@
 //! What both engines do with a selection before they look at any event.
 
-use gambeson_policy_model::{Diagnostic, Enforcement, Postures, Rule, Selection, resolve_in_root};
+use gambeson_policy_model::{
+    ApparmorText, Diagnostic, Enforcement, Postures, Rule, Selection, resolve_in_root,
+};
 
 use crate::config::{CompileError, Config};
 use crate::tables::entry::Entry;
@@ -12,6 +14,7 @@ pub(crate) struct Prepared {
     pub(crate) rules: Vec<Rule>,
     pub(crate) postures: Postures,
     pub(crate) enforcement: Enforcement,
+    pub(crate) apparmor: Vec<ApparmorText>,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -23,9 +26,11 @@ pub(crate) fn prepare(selection: &Selection, config: &Config) -> Result<Prepared
             second: duplicate.second.clone(),
         });
     }
-    let mut rules = match selection.enforcement() {
-        Enforcement::Disabled => Vec::new(),
-        Enforcement::Enabled | Enforcement::Audited => selection.rules().to_vec(),
+    let (mut rules, apparmor) = match selection.enforcement() {
+        Enforcement::Disabled => Default::default(),
+        Enforcement::Enabled | Enforcement::Audited => {
+            (selection.rules().to_vec(), selection.apparmor().to_vec())
+        }
     };
     let warnings = match &config.root {
         Some(root) => resolve_in_root(&mut rules, root)?,
@@ -41,6 +46,7 @@ pub(crate) fn prepare(selection: &Selection, config: &Config) -> Result<Prepared
         rules,
         postures: selection.posture().or(config.posture),
         enforcement: selection.enforcement(),
+        apparmor,
         warnings,
     })
 }

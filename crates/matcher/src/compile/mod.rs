@@ -18,13 +18,12 @@ use gambeson_policy_model::{
 
 use crate::config::{CompileError, CompileLimits};
 use crate::prepare::Prepared;
-use crate::tables::automaton::Globs;
 use crate::tables::entry::Rank;
 use crate::tables::record::Span;
-use crate::tables::trie::Trie;
 use crate::tables::{DeviceRow, Head, Syscall, Tables, Watch};
 use cells::{Cells, Context};
 use globs::Spreader;
+use paths::Compiled;
 use sources::SourceClasses;
 
 /// Compiles rules in the order of attribution.
@@ -46,12 +45,14 @@ pub(crate) fn compile(prepared: &Prepared, limits: CompileLimits) -> Result<Tabl
     let paths = |class, cells: &mut Cells<'_>, tables: &mut Tables| {
         paths::compile(of_class(class), cells, tables, &spreader)
     };
-    (tables.process, tables.process_globs) = paths(Class::Process, &mut cells, &mut tables)?;
-    (tables.file, tables.file_globs) = paths(Class::File, &mut cells, &mut tables)?;
-    (tables.dns, _) = paths(Class::Dns, &mut cells, &mut tables)?;
+    let process = paths(Class::Process, &mut cells, &mut tables)?;
+    (tables.process, tables.process_globs) = (process.trie, process.globs);
+    let file = paths(Class::File, &mut cells, &mut tables)?;
+    (tables.file, tables.file_globs, tables.named) = (file.trie, file.globs, file.named);
+    tables.dns = paths(Class::Dns, &mut cells, &mut tables)?.trie;
     if tables.head.in_allow_list_mode(Class::Process) {
-        (tables.mapping, tables.mapping_globs) =
-            mapping(of_class(Class::Process), &mut cells, &mut tables, &spreader)?;
+        let mapping = mapping(of_class(Class::Process), &mut cells, &mut tables, &spreader)?;
+        (tables.mapping, tables.mapping_globs) = (mapping.trie, mapping.globs);
     }
     network(
         &of_class(Class::Network).collect::<Vec<_>>(),
@@ -119,7 +120,7 @@ fn mapping<'r>(
     cells: &mut Cells<'_>,
     tables: &mut Tables,
     spreader: &Spreader,
-) -> Result<(Trie, Globs), CompileError> {
+) -> Result<Compiled, CompileError> {
     let counting = rules.filter(|(_, rule)| {
         rule.action != Action::Audit && matches!(rule.object, Object::Path(_) | Object::ExecName(_))
     });

@@ -20,10 +20,11 @@ const PACKET: usize = TYPES.len() * PROTOCOLS.len();
 const OTHER_FAMILY: usize = PACKET + 1;
 
 /// How many profiles there are.
-pub(crate) const PROFILES: usize = OTHER_FAMILY + 1;
+pub const PROFILES: usize = OTHER_FAMILY + 1;
 
 /// The number of a socket's profile. Sockets of one profile match the same rules.
-pub(crate) fn profile(socket: &Socket) -> usize {
+#[must_use]
+pub fn profile(socket: &Socket) -> usize {
     match socket.family {
         Socket::AF_INET | Socket::AF_INET6 => {
             let place = |list: &[u32], wanted: u32| {

@@ -31,13 +31,21 @@ enum Says {
     Hanging(usize),
 }
 
+/// What becomes of the rules of one class.
+pub(crate) struct Compiled {
+    pub(crate) trie: Trie,
+    pub(crate) globs: Globs,
+    /// The nodes whose byte strings rules name, in order.
+    pub(crate) named: Vec<u32>,
+}
+
 /// Compiles rules of one class.
 pub(crate) fn compile<'r>(
     rules: impl Iterator<Item = (u32, &'r Rule)>,
     cells: &mut Cells<'_>,
     tables: &mut Tables,
     spreader: &Spreader,
-) -> Result<(Trie, Globs), CompileError> {
+) -> Result<Compiled, CompileError> {
     let mut patterns = Patterns::default();
     let mut said: Vec<(Vec<u8>, Says)> = Vec::new();
     for (id, rule) in rules {
@@ -139,7 +147,11 @@ pub(crate) fn compile<'r>(
             place.globs = tuple;
         }
     }
-    Ok((trie, globs))
+    Ok(Compiled {
+        named: shape.named(&slots),
+        trie,
+        globs,
+    })
 }
 
 /// Says what a directory's rule does of its keys. A pattern that ranks as a directory doesn't match
@@ -202,6 +214,23 @@ impl<'s> Shape<'s> {
             .and_then(|key| self.runs.get(key as usize))
             .and_then(|run| self.said.get(run.clone()))
             .unwrap_or_default()
+    }
+
+    /// The nodes that rules name: paths, and directories without their slash. A pattern that ranks
+    /// as a directory names none.
+    fn named(&self, slots: &[usize]) -> Vec<u32> {
+        let names = |(key, says): &(Vec<u8>, Says)| match says {
+            Says::Exact(_) => true,
+            Says::Itself(_) => !key.ends_with(b"/"),
+            _ => false,
+        };
+        let bones = self.skeleton.nodes.iter().zip(slots);
+        let mut named: Vec<u32> = bones
+            .filter(|(bone, _)| self.said_of(bone.terminal).iter().any(names))
+            .map(|(_, slot)| *slot as u32)
+            .collect();
+        named.sort_unstable();
+        named
     }
 
     /// For each node the places of the forward patterns that hang from it.

@@ -32,6 +32,15 @@ enum Kind {
     Mapping,
 }
 
+/// The rows of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ObjectRows {
+    /// What paths and directories say, or whatever else names the object.
+    pub paths: u32,
+    /// What the patterns say that match it.
+    pub patterns: u32,
+}
+
 /// What the tables have on an object.
 #[derive(Clone, Copy)]
 struct Found<'t> {
@@ -212,14 +221,39 @@ impl Tables {
         }
     }
 
+    /// The decision of a class on an object of which the tables hold two rows: what paths and
+    /// directories say, and what patterns do. `source` is a source class. Arguments hold.
+    #[must_use]
+    pub fn decide_rows(
+        &self,
+        class: Class,
+        rows: ObjectRows,
+        source: u32,
+        holding: Holding,
+    ) -> Decision {
+        let found = Found {
+            row: rows.paths,
+            patterns: Patterns::Row(rows.patterns),
+        };
+        let question = Question {
+            kind: Kind::Of(class),
+            holding,
+            args: None,
+        };
+        self.settle(class, self.outcome(found, source, question))
+    }
+
     /// The classes of programs that no rule names by itself: right below the root, and deeper. No
     /// policy text holds the byte 0xff.
-    fn unnamed_sources(&self) -> [u32; 2] {
+    #[must_use]
+    pub fn unnamed_sources(&self) -> [u32; 2] {
         [b"/\xff".as_slice(), b"/\xff/\xff"].map(|path| self.sources.find(path))
     }
 
+    /// The row with this number, or that the number is itself.
     #[inline]
-    fn row(&self, number: u32) -> Row {
+    #[must_use]
+    pub fn row(&self, number: u32) -> Row {
         if Row::as_leaf(number).is_some() {
             return Row {
                 grant: Entry(number),
@@ -229,7 +263,9 @@ impl Tables {
         self.rows.get(number as usize).copied().unwrap_or_default()
     }
 
-    fn exceptions(&self, list: u32) -> &[Exception] {
+    /// The exceptions of a row, in the order of their source classes.
+    #[must_use]
+    pub fn exceptions(&self, list: u32) -> &[Exception] {
         let list = self.exception_lists.get(list as usize);
         list.copied().unwrap_or_default().of(&self.exceptions)
     }

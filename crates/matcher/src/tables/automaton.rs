@@ -10,11 +10,11 @@ use super::record::{Record, record};
 use super::trie::Trie;
 
 /// Set on a successor whose every successor is itself.
-pub(crate) const STOP: u32 = 1 << 31;
+pub const STOP: u32 = 1 << 31;
 
 record! {
     /// One state.
-    State {
+    pub State {
         /// Added to the class of the next byte to find its slot.
         base: u32,
         /// The successor where the slot is another state's.
@@ -26,7 +26,7 @@ record! {
 
 record! {
     /// One slot.
-    Slot {
+    pub Slot {
         /// The state that the slot belongs to; [`Slot::FREE`] where it is unused.
         owner: u32,
         /// The successor.
@@ -35,24 +35,28 @@ record! {
 }
 
 impl Slot {
-    pub(crate) const FREE: u32 = u32::MAX;
+    /// The owner of an unused slot.
+    pub const FREE: u32 = u32::MAX;
 }
 
 /// The tables of one automaton. State 0 matches nothing, ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Automaton {
-    /// The class of each byte.
-    pub(crate) classes: Bytes,
+pub struct Automaton {
+    /// The class of each byte: 256 bytes.
+    pub classes: Bytes,
     /// The state that a backward walk starts in; forward walks start where the trie's node says.
-    pub(crate) start: u32,
-    pub(crate) states: Vec<State>,
-    pub(crate) slots: Vec<Slot>,
+    pub start: u32,
+    /// By number.
+    pub states: Vec<State>,
+    /// What differs from the states' default successors.
+    pub slots: Vec<Slot>,
 }
 
 impl Automaton {
     /// The row that the walk from `state` over `bytes` ends on.
     #[inline]
-    pub(crate) fn walk(&self, state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
+    #[must_use]
+    pub fn walk(&self, state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
         let last = self.last_state(state, bytes);
         self.states
             .get((last & !STOP) as usize)
@@ -61,7 +65,8 @@ impl Automaton {
 
     /// The state that the walk from `state` over `bytes` ends in, perhaps with [`STOP`] set.
     #[inline]
-    pub(crate) fn last_state(&self, state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
+    #[must_use]
+    pub fn last_state(&self, state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
         let mut state = state;
         for byte in bytes {
             if state & STOP != 0 {
@@ -88,7 +93,8 @@ impl Automaton {
 
 /// The bit of a filter of so many words for a name's last bytes, of which the last `count` count.
 #[inline]
-pub(crate) fn name_bit(last: [u8; 4], count: u32, words: usize) -> usize {
+#[must_use]
+pub fn name_bit(last: [u8; 4], count: u32, words: usize) -> usize {
     let kept = u64::from(u32::from_be_bytes(last)) & ((1 << (8 * count)) - 1);
     // A multiplicative hash; the product's middle bits depend on every byte.
     let hash = kept.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -97,29 +103,30 @@ pub(crate) fn name_bit(last: [u8; 4], count: u32, words: usize) -> usize {
 
 /// The patterns and execnames of one class of events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Globs {
+pub struct Globs {
     /// Last components of paths: execnames, and patterns such as `/**/name`. `exact` is the row of
     /// those that match below some directory, `exact_globs` of those that match right below the
     /// root.
-    pub(crate) names: Trie,
+    pub names: Trie,
     /// A bit for what the last bytes of each name hash to. A power of two of words, or none.
-    pub(crate) name_filter: Vec<u32>,
+    pub name_filter: Vec<u32>,
     /// How many last bytes are hashed, from 0 to 4: no more than the shortest name has, with its
     /// slash.
-    pub(crate) name_bytes: u32,
+    pub name_bytes: u32,
     /// Walk from where the trie ends to the path's end.
-    pub(crate) forward: Vec<Automaton>,
+    pub forward: Vec<Automaton>,
     /// Walk from the path's end towards its start.
-    pub(crate) backward: Vec<Automaton>,
+    pub backward: Vec<Automaton>,
     /// Tuples of states, one for each forward automaton; a trie node holds a tuple's number. In
     /// tuple 0 all states match nothing.
-    pub(crate) starts: Vec<u32>,
+    pub starts: Vec<u32>,
 }
 
 impl Globs {
     /// Whether some pattern may match a path which left the trie at a node with this tuple.
     #[inline]
-    pub(crate) fn may_match(&self, tuple: u32, path: &[u8]) -> bool {
+    #[must_use]
+    pub fn may_match(&self, tuple: u32, path: &[u8]) -> bool {
         tuple != 0
             || !self.backward.is_empty()
             || (!self.name_filter.is_empty() && self.may_be_named(path))
@@ -140,7 +147,8 @@ impl Globs {
 
     /// The row of the patterns and execnames that a path's last component is; 0 for none.
     #[inline(never)]
-    pub(crate) fn name_row(&self, path: &[u8]) -> u32 {
+    #[must_use]
+    pub fn name_row(&self, path: &[u8]) -> u32 {
         let Some(slash) = memchr::memrchr(b'/', path) else {
             return 0;
         };
@@ -160,7 +168,7 @@ impl Globs {
 
     /// Calls `found` with each row of patterns that match a path of which the trie left `rest`.
     #[inline(always)]
-    pub(crate) fn rows(&self, tuple: u32, path: &[u8], rest: &[u8], mut found: impl FnMut(u32)) {
+    pub fn rows(&self, tuple: u32, path: &[u8], rest: &[u8], mut found: impl FnMut(u32)) {
         // Tuple 0 is the usual case: no pattern begins with what was walked.
         if tuple != 0 {
             let width = self.forward.len();

@@ -9,6 +9,7 @@ use super::record::Span;
 use super::trie::Trie;
 use super::{Row, Tables};
 use crate::compile::network::PROFILES;
+use crate::rule_shape::RuleShape;
 
 /// Whether a run lies within a table of this length.
 fn inside(span: Span, len: usize) -> bool {
@@ -88,6 +89,9 @@ pub(crate) fn tables(tables: &Tables) -> Result<(), ImageError> {
         trie(name, &automata.names, row, row, usize::MAX)?;
         globs(name, automata, row)?;
     }
+    each("named", &tables.named, |node| {
+        (*node as usize) < tables.file.nodes.len()
+    })?;
     for (name, list, len) in [
         ("network", &tables.network, PROFILES),
         (
@@ -204,5 +208,9 @@ pub(crate) fn provenance(tables: &Tables, provenance: &Provenance) -> Result<(),
             && (rule.tags as usize) < provenance.tag_lists.len()
             && (rule.message as usize) < provenance.messages.len()
             && rule.what().is_some()
+            && RuleShape::from_word(rule.shape).is_some()
+    })?;
+    each("apparmor", &provenance.apparmor, |native| {
+        utf8(&native.policy) && utf8(&native.rules) && utf8(&native.file)
     })
 }

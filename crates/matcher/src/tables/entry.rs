@@ -15,26 +15,28 @@ use gambeson_policy_model::RuleId;
 
 /// One word of a table: see the module's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) struct Entry(pub(crate) u32);
+pub struct Entry(pub(crate) u32);
 
 /// How a leaf ranks; the smaller wins. The order is that of steps 1 and 2 of the decision model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Rank(u8);
+pub struct Rank(u8);
 
 impl Rank {
     /// An exact path, or the strongest tier of a class without paths.
-    pub(crate) const EXACT: Self = Self(0);
+    pub const EXACT: Self = Self(0);
     /// Patterns and execnames, with an execname among them.
-    pub(crate) const EXECNAME: Self = Self(1);
+    pub const EXECNAME: Self = Self(1);
     /// Patterns alone.
-    pub(crate) const PATTERN: Self = Self(2);
+    pub const PATTERN: Self = Self(2);
     /// Directories, or the weakest tier of a class without paths.
-    pub(crate) const DIRECTORY: Self = Self(3);
+    pub const DIRECTORY: Self = Self(3);
 
     /// Added to the rank of rules that name no source.
     const UNSOURCED: u8 = 4;
 
-    pub(crate) const fn sourced(self, sourced: bool) -> Self {
+    /// The rank among rules that name a source, or among those that don't.
+    #[must_use]
+    pub const fn sourced(self, sourced: bool) -> Self {
         if sourced {
             self
         } else {
@@ -42,12 +44,15 @@ impl Rank {
         }
     }
 
-    pub(crate) const fn is_sourced(self) -> bool {
+    /// Whether it is the rank of a rule that names a source.
+    #[must_use]
+    pub const fn is_sourced(self) -> bool {
         self.0 < Self::UNSOURCED
     }
 
     /// The rank with patterns and execnames alike.
-    pub(crate) const fn tier(self) -> Self {
+    #[must_use]
+    pub const fn tier(self) -> Self {
         if self.0 & 3 == Self::EXECNAME.0 {
             Self(self.0 + 1)
         } else {
@@ -56,50 +61,63 @@ impl Rank {
     }
 
     /// Whether patterns of this rank leave room for a deny of the directory of that rank.
-    pub(crate) const fn yields_to_deny_of(self, directory: Self) -> bool {
+    #[must_use]
+    pub const fn yields_to_deny_of(self, directory: Self) -> bool {
         self.0 & 3 == Self::PATTERN.0 && directory.0 == self.0 + 1
     }
 }
 
 /// A decided entry, in the entry's own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Leaf(NonZeroU32);
+pub struct Leaf(NonZeroU32);
 
 impl Leaf {
     /// A rule's leaf.
-    pub(crate) const fn new(rank: Rank, denies: bool, rule: RuleId) -> Self {
+    #[must_use]
+    pub const fn new(rank: Rank, denies: bool, rule: RuleId) -> Self {
         let denies = if denies { DENIES } else { 0 };
         let rest = (rank.0 as u32) << RANK | denies | (rule.0 & RULE);
         Self(NonZeroU32::MIN.saturating_add((1 << KIND | rest) - 1))
     }
 
+    /// How the rule ranks.
     #[inline]
-    pub(crate) const fn rank(self) -> Rank {
+    #[must_use]
+    pub const fn rank(self) -> Rank {
         Rank((self.0.get() >> RANK & 7) as u8)
     }
 
+    /// Whether it denies; else it grants or, where an entry says who watches, watches.
     #[inline]
-    pub(crate) const fn denies(self) -> bool {
+    #[must_use]
+    pub const fn denies(self) -> bool {
         self.0.get() & DENIES != 0
     }
 
+    /// The rule.
     #[inline]
-    pub(crate) const fn rule(self) -> RuleId {
+    #[must_use]
+    pub const fn rule(self) -> RuleId {
         RuleId(self.0.get() & RULE)
     }
 
     /// The same leaf with another rank.
-    pub(crate) const fn with_rank(self, rank: Rank) -> Self {
+    #[must_use]
+    pub const fn with_rank(self, rank: Rank) -> Self {
         Self::new(rank, self.denies(), self.rule())
     }
 }
 
 /// An entry taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
+pub enum Parts {
+    /// No rule speaks.
     Nothing,
+    /// This rule.
     Leaf(Leaf),
+    /// A block's number.
     Block(u32),
+    /// A test's number.
     Test(u32),
 }
 
@@ -110,12 +128,15 @@ const RULE: u32 = DENIES - 1;
 const RANK: u32 = 25;
 
 impl Entry {
-    pub(crate) const NOTHING: Self = Self(0);
+    /// No rule speaks.
+    pub const NOTHING: Self = Self(0);
 
     /// The most rules that ids can tell apart.
-    pub(crate) const MAX_RULES: usize = 1 << 24;
+    pub const MAX_RULES: usize = 1 << 24;
 
-    pub(crate) const fn leaf(leaf: Leaf) -> Self {
+    /// The entry that is a leaf.
+    #[must_use]
+    pub const fn leaf(leaf: Leaf) -> Self {
         Self(leaf.0.get())
     }
 
@@ -127,8 +148,25 @@ impl Entry {
         Self(3 << KIND | (number & NUMBER))
     }
 
+    /// The word itself.
+    #[must_use]
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// The leaf, if it is one.
+    #[must_use]
+    pub const fn as_leaf(self) -> Option<Leaf> {
+        match self.parts() {
+            Parts::Leaf(leaf) => Some(leaf),
+            _ => None,
+        }
+    }
+
+    /// Takes the entry apart.
     #[inline]
-    pub(crate) const fn parts(self) -> Parts {
+    #[must_use]
+    pub const fn parts(self) -> Parts {
         match (self.0 >> KIND, NonZeroU32::new(self.0)) {
             (1, Some(word)) => Parts::Leaf(Leaf(word)),
             (2, _) => Parts::Block(self.0 & NUMBER),
@@ -140,31 +178,39 @@ impl Entry {
 
 /// The state of an event's conditions but for arguments: an index into a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holding(u8);
+pub struct Holding(u8);
 
 impl Holding {
     /// How many states there are.
-    pub(crate) const COUNT: usize = 8;
-    pub(crate) const OWNER: u8 = 1;
-    pub(crate) const READ: u8 = 2;
-    pub(crate) const NO_TTY: u8 = 4;
+    pub const COUNT: usize = 8;
+    /// Set where the subject owns the object.
+    pub const OWNER: u8 = 1;
+    /// Set where the event is a read.
+    pub const READ: u8 = 2;
+    /// Set where the subject has no controlling terminal.
+    pub const NO_TTY: u8 = 4;
 
-    pub(crate) const fn new(is_owner: bool, is_read: bool, has_tty: bool) -> Self {
+    /// The state of an event.
+    #[must_use]
+    pub const fn new(is_owner: bool, is_read: bool, has_tty: bool) -> Self {
         Self(is_owner as u8 | (is_read as u8) << 1 | (!has_tty as u8) << 2)
     }
 
+    /// The place in a block.
     #[inline]
-    pub(crate) const fn index(self) -> usize {
+    #[must_use]
+    pub const fn index(self) -> usize {
         self.0 as usize
     }
 
     /// Every state.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         (0..8).map(Self)
     }
 
     /// Whether all the conditions in `needed` hold.
-    pub(crate) const fn holds(self, needed: u8) -> bool {
+    #[must_use]
+    pub const fn holds(self, needed: u8) -> bool {
         self.0 & needed == needed
     }
 }

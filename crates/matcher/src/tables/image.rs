@@ -19,7 +19,7 @@ const BYTE_ORDER: u32 = 0x0102_0304;
 const HEADER: usize = 20;
 
 /// The version of the format that this crate reads and writes.
-pub const IMAGE_VERSION: u32 = 1;
+pub const IMAGE_VERSION: u32 = 2;
 
 /// Why bytes are no image.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -139,9 +139,9 @@ impl Section for Bytes {
     }
 }
 
-/// Bytes, told apart from records of one word.
+/// A run of bytes, told apart from records of one word. Read-only outside this crate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Bytes(pub(crate) Vec<u8>);
+pub struct Bytes(pub(crate) Vec<u8>);
 
 impl std::ops::Deref for Bytes {
     type Target = Vec<u8>;
@@ -151,6 +151,7 @@ impl std::ops::Deref for Bytes {
     }
 }
 
+/// For the compiler: others have no way to a table that they may change.
 impl std::ops::DerefMut for Bytes {
     fn deref_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
@@ -230,7 +231,8 @@ sections!(Provenance {
     tags,
     tag_lists,
     messages,
-    rules
+    rules,
+    apparmor
 });
 sections!(Tables {
     head,
@@ -249,6 +251,7 @@ sections!(Tables {
     mapping_globs,
     file,
     file_globs,
+    named,
     dns,
     network,
     capabilities,

@@ -4,14 +4,18 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use gambeson_policy_model::{Action, Class, PolicyKind, Rule, RuleId, RuleInfo, RuleList};
+use gambeson_policy_model::{
+    Action, ApparmorText, Class, PolicyKind, Rule, RuleId, RuleInfo, RuleList,
+};
 
 use super::image::Bytes;
 use super::record::{Record, Span, record};
+use crate::native::NativeText;
+use crate::rule_shape::RuleShape;
 
 record! {
     /// One policy.
-    PolicyRecord {
+    pub(crate) PolicyRecord {
         /// Its name, in `text`.
         name: Span,
         /// Its namespace, in `text`.
@@ -23,7 +27,7 @@ record! {
 
 record! {
     /// One rule.
-    RuleRecord {
+    pub(crate) RuleRecord {
         /// The policy it stands in.
         policy: u32,
         /// Bits 0–7 the class, 8–15 the list, 16–23 the action, 24–31 the severity.
@@ -40,6 +44,22 @@ record! {
         tags: u32,
         /// The message.
         message: u32,
+        /// A [`RuleShape`] in a word.
+        shape: u32,
+    }
+}
+
+record! {
+    /// Native AppArmor rules of one policy.
+    pub(crate) ApparmorRecord {
+        /// The policy's name, in `text`.
+        policy: Span,
+        /// The text itself, in `text`.
+        rules: Span,
+        /// The file's name, in `text`.
+        file: Span,
+        /// Line, from 1.
+        line: u32,
     }
 }
 
@@ -83,6 +103,7 @@ pub(crate) struct Provenance {
     /// Messages, in `text`.
     pub(crate) messages: Vec<Span>,
     pub(crate) rules: Vec<RuleRecord>,
+    pub(crate) apparmor: Vec<ApparmorRecord>,
 }
 
 /// Numbers things in the order in which they first come.
@@ -99,7 +120,7 @@ impl<T: Hash + Eq> Numbers<T> {
 }
 
 impl Provenance {
-    pub(crate) fn new(rules: &[Rule]) -> Self {
+    pub(crate) fn new(rules: &[Rule], apparmor: &[ApparmorText]) -> Self {
         let mut own = Self::default();
         let mut policies = Numbers(HashMap::new());
         let mut files = Numbers(HashMap::new());
@@ -161,8 +182,18 @@ impl Provenance {
                 column: rule.location.column,
                 tags,
                 message,
+                shape: RuleShape::from(rule).to_word(),
             });
         }
+        own.apparmor = apparmor
+            .iter()
+            .map(|native| ApparmorRecord {
+                policy: add(&native.policy.name),
+                rules: add(&native.text),
+                file: add(&native.location.file),
+                line: native.location.line,
+            })
+            .collect();
         own
     }
 
@@ -191,11 +222,26 @@ impl Provenance {
         })
     }
 
+    pub(crate) fn shape(&self, id: RuleId) -> Option<RuleShape> {
+        RuleShape::from_word(self.rules.get(id.0 as usize)?.shape)
+    }
+
+    pub(crate) fn apparmor(&self) -> impl Iterator<Item = NativeText<'_>> {
+        let text = |span: Span| std::str::from_utf8(span.of(&self.text)).unwrap_or_default();
+        self.apparmor.iter().map(move |record| NativeText {
+            policy: text(record.policy),
+            text: text(record.rules),
+            file: text(record.file),
+            line: record.line,
+        })
+    }
+
     /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
             + 4 * PolicyRecord::WORDS * self.policies.len()
             + 4 * RuleRecord::WORDS * self.rules.len()
+            + 4 * ApparmorRecord::WORDS * self.apparmor.len()
             + 4 * Span::WORDS
                 * (self.files.len() + self.tags.len() + self.tag_lists.len() + self.messages.len())
     }

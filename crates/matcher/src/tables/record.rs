@@ -54,11 +54,11 @@ impl<R: Record + Copy + Default, const N: usize> Record for [R; N] {
 
 /// Declares a record: a plain struct whose fields are words, in this order.
 macro_rules! record {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)+ }) => {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-        pub(crate) struct $name {
-            $($(#[$field_meta])* pub(crate) $field: $kind,)+
+        $vis struct $name {
+            $($(#[$field_meta])* $vis $field: $kind,)+
         }
 
         impl $crate::tables::record::Record for $name {
@@ -88,7 +88,7 @@ pub(crate) use record;
 
 record! {
     /// A run of items of another table.
-    Span {
+    pub Span {
         /// The first item's place.
         start: u32,
         /// How many items.
@@ -99,7 +99,8 @@ record! {
 impl Span {
     /// The run of `items`; empty where the table is shorter than the span says.
     #[inline]
-    pub(crate) fn of<T>(self, items: &[T]) -> &[T] {
+    #[must_use]
+    pub fn of<T>(self, items: &[T]) -> &[T] {
         let start = self.start as usize;
         items
             .get(start..start.saturating_add(self.len as usize))

@@ -16,7 +16,7 @@ use super::record::{Record, Span, record};
 
 record! {
     /// One node: how it is reached, and how to go on.
-    Node {
+    pub Node {
         /// The parent; [`Node::FREE`] for the root and where no node lies.
         owner: u32,
         /// Added to the next byte to find the child.
@@ -28,13 +28,14 @@ record! {
 }
 
 impl Node {
-    pub(crate) const FREE: u32 = u32::MAX;
+    /// The owner of a node that no other leads to.
+    pub const FREE: u32 = u32::MAX;
 
     /// How many bytes of a label lie in its node.
-    pub(crate) const IN_HEAD: usize = 7;
+    pub const IN_HEAD: usize = 7;
 
     /// Stands for the length of a label that goes on in [`Place::tail`].
-    pub(crate) const LONG: u8 = 8;
+    pub const LONG: u8 = 8;
 
     #[inline]
     fn head(&self) -> u64 {
@@ -45,7 +46,7 @@ impl Node {
 
 record! {
     /// What holds at a node and behind it.
-    Place {
+    pub Place {
         /// What holds for the node's own byte string.
         exact: u32,
         /// The row of the patterns that match it; 0 for none.
@@ -61,7 +62,7 @@ record! {
 
 record! {
     /// What holds for paths that leave the trie behind a node.
-    Region {
+    pub Region {
         /// The length of the deepest directory around it that a rule names, with its slash.
         directory_len: u32,
         /// What holds for the directory's direct children.
@@ -74,7 +75,7 @@ record! {
 record! {
     /// Where every walk begins: behind the slash that every path begins with, where all keys begin
     /// with one, else at the root.
-    Start {
+    pub Start {
         /// The node.
         node: u32,
         /// The length of its byte string: 0 or 1.
@@ -84,36 +85,41 @@ record! {
 
 /// The tables of one trie. What `exact`, `child` and `deep` are numbers of is the caller's matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Trie {
-    pub(crate) start: Start,
+pub struct Trie {
+    /// Where every walk begins.
+    pub start: Start,
     /// The first is the root.
-    pub(crate) nodes: Vec<Node>,
+    pub nodes: Vec<Node>,
     /// One for each node.
-    pub(crate) places: Vec<Place>,
-    pub(crate) regions: Vec<Region>,
-    pub(crate) labels: Bytes,
+    pub places: Vec<Place>,
+    /// What holds behind nodes; several nodes can share a region.
+    pub regions: Vec<Region>,
+    /// The bytes of labels that don't fit into their nodes.
+    pub labels: Bytes,
 }
 
 /// Where a walk ended. Small enough to be handed over in a register.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End {
+pub struct End {
     /// The last node whose byte string the path starts with.
-    pub(crate) node: u32,
+    pub node: u32,
     /// How many bytes of the path that string has.
-    consumed: u32,
+    pub consumed: u32,
 }
 
 impl End {
     /// What the walk left of the path; nothing where it ended on a node.
     #[inline]
-    pub(crate) fn rest<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+    #[must_use]
+    pub fn rest<'p>(&self, path: &'p [u8]) -> &'p [u8] {
         path.get(self.consumed as usize..).unwrap_or_default()
     }
 }
 
 impl Trie {
     /// Whether there is but one node, or none: every path ends behind it.
-    pub(crate) const fn is_trivial(&self) -> bool {
+    #[must_use]
+    pub const fn is_trivial(&self) -> bool {
         self.nodes.len() <= 1
     }
 
@@ -121,7 +127,8 @@ impl Trie {
     ///
     /// Always inlined: a call costs as much as a step, and most walks take a handful.
     #[inline(always)]
-    pub(crate) fn walk(&self, path: &[u8]) -> End {
+    #[must_use]
+    pub fn walk(&self, path: &[u8]) -> End {
         let mut node = self.start.node;
         let mut base = self.nodes.get(node as usize).map_or(0, |node| node.base);
         let mut consumed = self.start.consumed as usize;
@@ -170,8 +177,10 @@ impl Trie {
         same_bytes(found, tail).then_some(tail.len())
     }
 
+    /// What holds where a walk ended.
     #[inline]
-    pub(crate) fn place(&self, end: &End) -> Place {
+    #[must_use]
+    pub fn place(&self, end: &End) -> Place {
         let place = self.places.get(end.node as usize);
         place.copied().unwrap_or_default()
     }
@@ -179,7 +188,8 @@ impl Trie {
     /// What holds for a path whose walk ended at this place: of its own where it ended on the node,
     /// else of the region.
     #[inline]
-    pub(crate) fn value(&self, end: &End, place: &Place, path: &[u8]) -> u32 {
+    #[must_use]
+    pub fn value(&self, end: &End, place: &Place, path: &[u8]) -> u32 {
         if end.rest(path).is_empty() {
             return place.exact;
         }
@@ -201,7 +211,8 @@ impl Trie {
 
     /// What holds for a path.
     #[inline]
-    pub(crate) fn find(&self, path: &[u8]) -> u32 {
+    #[must_use]
+    pub fn find(&self, path: &[u8]) -> u32 {
         let end = self.walk(path);
         self.value(&end, &self.place(&end), path)
     }
