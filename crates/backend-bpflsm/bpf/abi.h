@@ -133,7 +133,7 @@ struct gb_argument { u32 hash, start, len, pad; };
  * events    RINGBUF of struct gb_event, each as long as its text
  * scratch   ARRAY[n], n a power of two from 64 to 1024
  * strays    HASH address of a task -> struct gb_subject: labels of tasks that left their cgroup
- * pending   HASH address of a task -> struct gb_pending
+ * pending   HASH address of a task -> execs that wait for their arguments; the programs' own
  * protected HASH id of a map, or id of a program | 1 << 31, -> anything: not to be had by tasks under policy
  */
 #define GB_MAX_TABLES 16384
@@ -175,25 +175,6 @@ struct gb_subject {
 	u32 source;        /* source class under `source_generation`; GB_NONE where unresolvable */
 	u32 source_generation; /* of the workload's table; 0 where not computed */
 	u32 pad[3];
-};
-
-/* Execs whose verdict waits until their arguments can be read from the new program's own memory: a
- * script's and its interpreter's.
- */
-#define GB_PENDING 2
-
-struct gb_pending {
-	u32 generation;    /* of the table that the rows are of */
-	u32 count;
-	u32 doomed;        /* denied: the new program is to be killed */
-	u32 pad;
-	struct {
-		u32 rows[4]; /* of the path, then of patterns */
-		u32 row_count;
-		u32 holding;
-		u32 source;
-		u32 argc;    /* how many arguments, with argv[0], the exec had */
-	} execs[GB_PENDING];
 };
 
 struct gb_counters {

@@ -71,6 +71,25 @@ struct {
 	__type(value, struct gb_subject);
 } strays SEC(".maps");
 
+/* Execs whose verdict waits until their arguments can be read from the new program's own memory: a
+ * script's and its interpreter's.
+ */
+#define GB_PENDING 2
+
+struct gb_pending {
+	u32 generation;    /* of the table that the rows are of */
+	u32 count;
+	u32 doomed;        /* denied: the new program is to be killed */
+	u32 pad;
+	struct {
+		u32 rows[4]; /* of the path, then of patterns */
+		u32 row_count;
+		u32 holding;
+		u32 source;
+		u32 argc;    /* how many arguments, with argv[0], the exec had */
+	} execs[GB_PENDING];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
