@@ -102,6 +102,34 @@ fn compiled(spec: &str) -> Result<CompiledPolicy, Box<dyn Error>> {
 }
 
 #[test]
+fn a_directory_is_found_within_a_long_label() -> Result<(), Box<dyn Error>> {
+    let compiled = compiled(
+        "  file: {matchPaths: [{path: /b}, {path: /long-name-of-a-directory/another/f}]}\n",
+    )?;
+    let lowered = lower(&compiled)?;
+    let walker = Walker::new(lowered.bytes());
+    let block = gambeson_policy_model::Verdict::Block;
+    for directory in [
+        "/long-name-of-a-directory",
+        "/long-name-of-a-directory/another",
+    ] {
+        assert_eq!(
+            walker.decide_below(directory, "/s").verdict,
+            block,
+            "{directory}"
+        );
+    }
+    for other in [
+        "/long-name",
+        "/long-name-of-a-directory/an",
+        "/long-name-of-a-directory/another/f",
+    ] {
+        assert_eq!(walker.decide_below(other, "/s"), Decision::ALLOW, "{other}");
+    }
+    Ok(())
+}
+
+#[test]
 fn too_many_different_paths_below_a_directory_are_denied_together() -> Result<(), Box<dyn Error>> {
     let mut spec = "  file:\n    matchPaths:\n".to_owned();
     for number in 0..200 {
