@@ -5,7 +5,9 @@
 //! decision model says; it knows kernels by their [`Support`] and hooks by [`HOOKS`]. [`abi`] is
 //! what programs and loader agree on.
 //!
-//! Everything here is pure Rust and needs no kernel, except behind the feature `libbpf`.
+//! Everything here is pure Rust and needs no kernel, except behind the feature `libbpf`: there,
+//! `BpfLsm::load` brings the programs into the kernel, and `Enforcer` binds policies to cgroups and
+//! hands out [`KernelEvent`]s.
 //!
 //! ```
 //! use gambeson_backend_bpflsm::{BpfLsm, KernelVersion, Support};
@@ -28,13 +30,24 @@
 //! ```
 
 pub mod abi;
+mod binding;
 mod enforceability;
+mod event;
 mod hooks;
+#[cfg(feature = "libbpf")]
+mod loader;
 mod lower;
 mod support;
 
+pub use binding::{Binding, Generation};
 pub use enforceability::enforceability;
+pub use event::{DecodeError, KernelEvent, KernelOperation, Particulars, Reason, Subject};
 pub use hooks::{Before, Carried, HOOKS, Hook, Rules};
+#[cfg(feature = "libbpf")]
+pub use loader::{
+    BindError, BindOptions, Counters, Enforcer, Errno, EventError, KernelError, LoadError, Mounts,
+    Options, ProgramInfo, Scope, SelfTest,
+};
 pub use lower::{LowerError, Lowered, lower};
 pub use support::{KernelVersion, KernelVersionError, Support};
 
