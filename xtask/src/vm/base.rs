@@ -11,18 +11,24 @@ use super::{VmError, cache, qemu, shared, tool};
 
 const INIT: &str = include_str!("guest/init.c");
 
-const FOLDERS: [&str; 11] = [
-    "/usr/bin",
-    "/usr/sbin",
-    "/proc",
-    "/sys",
-    "/dev",
-    "/run",
-    "/root",
-    "/vm",
-    "/var/tmp",
-    "/home",
-    "/etc",
+/// The folders that a guest has, with their permissions.
+const FOLDERS: [(&str, u32); 16] = [
+    ("/usr", 0o755),
+    ("/usr/bin", 0o755),
+    ("/usr/sbin", 0o755),
+    ("/proc", 0o755),
+    ("/sys", 0o755),
+    ("/dev", 0o755),
+    ("/dev/shm", 0o1777),
+    ("/run", 0o755),
+    ("/root", 0o700),
+    ("/vm", 0o700),
+    ("/var", 0o755),
+    ("/var/tmp", 0o1777),
+    ("/home", 0o755),
+    ("/etc", 0o755),
+    ("/tmp", 0o1777),
+    ("/out", 0o1777),
 ];
 
 /// The guest's users and groups: root, and one that has no rights.
@@ -37,6 +43,15 @@ const ACCOUNTS: [(&str, &str); 3] = [
         "passwd: files\ngroup: files\nhosts: files\n",
     ),
 ];
+
+/// An image of files to be added to the base: its folders are there, and keep their permissions.
+pub(super) fn addition() -> Image {
+    let mut image = Image::default();
+    for (folder, _) in FOLDERS {
+        image.assume(Path::new(folder));
+    }
+    image
+}
 
 /// The base image's file, made if the cache doesn't have it. Its name tells its content.
 pub(super) fn image(cache: &Path) -> Result<PathBuf, VmError> {
@@ -85,11 +100,9 @@ fn compile(definitions: &[String], work: &cache::Work) -> Result<PathBuf, VmErro
 fn assemble(init: &Path, busybox: &Path) -> Result<Vec<u8>, VmError> {
     let mut image = Image::default();
     image.merged_usr();
-    for folder in FOLDERS {
-        image.directory(Path::new(folder), 0o755);
+    for (folder, permissions) in FOLDERS {
+        image.directory(Path::new(folder), permissions);
     }
-    image.directory(Path::new("/tmp"), 0o1777);
-    image.directory(Path::new("/out"), 0o1777);
     // The kernel opens the console before process 1 can mount /dev.
     image.device(Path::new("/dev/console"), 0o600, (5, 1));
     image.device(Path::new("/dev/null"), 0o666, (1, 3));

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Kernel, Lsm, Machine, NAMES, Payload, VmError};
+use super::{Kernel, Lsm, Machine, NAMES, Payload, UnderTest, VmError, kernels_under_test};
 
 /// What there is to say on the command line.
 pub const HELP: &str = "\
 cargo xtask vm kernels                      list Debian's kernels, fetching those that are missing
+cargo xtask vm check                        start every kernel that is to be tested; GAMBESON_KERNELS
+                                            names those that must not be missing
 cargo xtask vm run [OPTION]... -- CMD [ARG]...
                                             run a command as root in a virtual machine
     --kernel NAME           5.10, 6.1, 6.12 or newest (default: 6.1)
@@ -56,6 +58,7 @@ enum Error {
 pub fn run(arguments: &[&str], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let result = match arguments {
         ["kernels"] => list_kernels(out),
+        ["check"] => check(out),
         ["run", options @ ..] => run_command(options, out, err),
         _ => Err(Error::Usage("no such errand".to_owned())),
     };
@@ -93,6 +96,38 @@ fn list_kernels(out: &mut dyn Write) -> Result<u8, Error> {
                 status = FAILED;
                 writeln!(out, "{name:<8} {error}")?;
             }
+        }
+    }
+    Ok(status)
+}
+
+/// Starts every kernel under test twice: the second time, there is a snapshot for sure.
+fn check(out: &mut dyn Write) -> Result<u8, Error> {
+    let kernels = match kernels_under_test()? {
+        UnderTest::Kernels(kernels) => kernels,
+        UnderTest::Skip(reason) => {
+            writeln!(out, "SKIPPED: {reason}")?;
+            return Ok(0);
+        }
+    };
+    let mut status = 0;
+    for kernel in kernels {
+        let release = kernel.release.clone();
+        let machine = Machine::new(kernel);
+        let payload = Payload::new(["cat", "/sys/kernel/security/lsm"]);
+        machine.run(&payload)?;
+        let outcome = machine.run(&payload)?;
+        let modules = String::from_utf8_lossy(&outcome.stdout);
+        let ok = modules.trim().split(',').any(|module| module == "bpf");
+        writeln!(
+            out,
+            "{} {release}: {:.2} s from a snapshot, {}",
+            if ok { "ok  " } else { "FAIL" },
+            (outcome.timings.prepare + outcome.timings.emulator).as_secs_f64(),
+            modules.trim()
+        )?;
+        if !ok {
+            status = 1;
         }
     }
     Ok(status)

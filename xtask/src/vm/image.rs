@@ -29,6 +29,11 @@ impl Image {
         }
     }
 
+    /// Takes a path as being in the guest already.
+    pub(super) fn assume(&mut self, path: &Path) {
+        self.paths.insert(guest_path(path));
+    }
+
     /// A file with this content.
     pub(super) fn file(&mut self, path: &Path, permissions: u32, content: &[u8]) {
         if let Some(path) = self.add(path) {
@@ -204,5 +209,14 @@ mod tests {
         let file = text.find("srv/data/x\0").unwrap();
         assert!(text.find("srv\0").unwrap() < folder && folder < file);
         assert!(text.contains("first") && !text.contains("second"));
+    }
+
+    #[test]
+    fn what_the_guest_has_is_not_made_again() {
+        let mut image = Image::default();
+        image.assume(Path::new("/tmp"));
+        image.file(Path::new("/tmp/x"), 0o644, b"");
+        let text = String::from_utf8(image.finish()).unwrap();
+        assert!(text.contains("tmp/x\0") && !text.contains("tmp\0"));
     }
 }

@@ -18,6 +18,8 @@ const PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// For how long the archive is not asked again.
 const FRESH: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The same after the archive could not be reached.
+const RETRY: Duration = Duration::from_secs(60 * 60);
 
 /// Where a name is looked for, and how the release must start that is found there.
 fn suites(name: &str) -> Option<(&'static [Suite], &'static str)> {
@@ -107,13 +109,19 @@ impl Kernel {
         if let Some(kernel) = Self::cached(name, &cache, Record::is_fresh) {
             return Ok(kernel);
         }
-        match Self::fetch(name, suites, start, &cache) {
-            Ok(kernel) => Ok(kernel),
-            Err(error) => Self::cached(name, &cache, |_| true).ok_or_else(|| VmError::NoKernel {
-                name: name.to_owned(),
-                reason: error.to_string(),
-            }),
-        }
+        Self::fetch(name, suites, start, &cache).or_else(|error| {
+            if let Some(kernel) = Self::cached(name, &cache, |_| true) {
+                kernel.postpone(&cache);
+                return Ok(kernel);
+            }
+            Err(match error {
+                VmError::NoKernel { .. } => error,
+                other => VmError::NoKernel {
+                    name: name.to_owned(),
+                    reason: other.to_string(),
+                },
+            })
+        })
     }
 
     /// What the cache has under each name, without asking the archive.
@@ -146,8 +154,7 @@ impl Kernel {
     }
 
     fn cached(name: &str, cache: &Path, wanted: impl Fn(&Record) -> bool) -> Option<Self> {
-        let record = fs::read(record_path(cache, name)).ok()?;
-        let record: Record = serde_json::from_slice(&record).ok()?;
+        let record = read_record(&record_path(cache, name))?;
         let folder = record.folder(cache);
         (wanted(&record) && folder.join("vmlinux").is_file()).then(|| Self {
             name: name.to_owned(),
@@ -184,9 +191,7 @@ impl Kernel {
             package,
             version,
             release,
-            asked: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |now| now.as_secs()),
+            asked: now(),
         };
         let folder = record.folder(cache);
         if !folder.join("vmlinux").is_file() {
@@ -207,6 +212,19 @@ impl Kernel {
         Ok(kernel)
     }
 
+    /// Lets the archive alone for a while when it can't be reached. If the record can't be
+    /// written, it is asked again at once, which only takes longer.
+    fn postpone(&self, cache: &Path) {
+        let path = record_path(cache, &self.name);
+        let Some(mut record) = read_record(&path) else {
+            return;
+        };
+        record.asked = now().saturating_sub((FRESH - RETRY).as_secs());
+        if let Ok(json) = serde_json::to_vec(&record) {
+            let _ = cache::write_whole(&path, &json);
+        }
+    }
+
     /// Refuses a kernel that was built without what programs need.
     fn can_enforce(&self) -> Result<(), VmError> {
         for name in ["CONFIG_BPF_LSM", "CONFIG_DEBUG_INFO_BTF"] {
@@ -223,6 +241,17 @@ impl Kernel {
 
 fn record_path(cache: &Path, name: &str) -> PathBuf {
     cache.join("kernels").join(format!("{name}.json"))
+}
+
+fn read_record(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
 }
 
 /// Downloads a kernel and puts into `folder` what the rig needs of it.

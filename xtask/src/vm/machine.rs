@@ -6,7 +6,7 @@ use super::outcome::Report;
 use super::qemu::{Emulator, Files, Memory};
 use super::qmp::Monitor;
 use super::shared::{self, Mode, Stream};
-use super::snapshot::{self, Snapshot};
+use super::snapshot::Snapshot;
 use super::{Kernel, Outcome, Payload, Timings, VmError, base, cache, packages};
 
 /// What every guest's kernel is told. The console is slow under emulation, and so are self-tests
@@ -135,16 +135,15 @@ impl Machine {
         let restore = saved.is_some();
         let mut emulator = Emulator::start(self, &files, restore, restore)?;
         if let Some(saved) = &saved {
-            Monitor::connect(&work.path("monitor"), &mut emulator)
-                .and_then(|mut monitor| monitor.load(&saved.state(), deadline))
+            let loaded = Monitor::connect(&work.path("monitor"), &mut emulator)
+                .and_then(|mut monitor| monitor.load(&saved.state(), deadline));
+            if let Err(error) = loaded {
+                let error = emulator.explain(error, &files);
                 // A short command may have ended before the monitor answers.
-                .or_else(|error| {
-                    if Report::parse(&files.status()).status.is_some() {
-                        Ok(())
-                    } else {
-                        Err(snapshot::explain(error, &files))
-                    }
-                })?;
+                if Report::parse(&files.status()).status.is_none() {
+                    return Err(error);
+                }
+            }
         }
         let in_time = emulator.wait_until(deadline);
         let report = Report::parse(&files.status());

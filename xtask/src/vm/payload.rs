@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::image::Image;
-use super::{Machine, VmError, module};
+use super::{Machine, VmError, base, module};
 
 /// A command, and the files that it needs in the guest.
 ///
@@ -96,7 +95,7 @@ impl Payload {
 
     /// The archive that the guest unpacks.
     pub(super) fn archive(&self, machine: &Machine) -> Result<Vec<u8>, VmError> {
-        let mut image = Image::default();
+        let mut image = base::addition();
         let private = |name: &str| Path::new("/vm").join(name);
         let mut env: BTreeMap<&str, &str> = BTreeMap::from([
             ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),

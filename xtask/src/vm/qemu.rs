@@ -62,13 +62,22 @@ impl Files<'_> {
         read_text(&self.work.path("emulator")).trim().to_owned()
     }
 
-    /// The last lines of the console.
+    /// What matters of the console: from the first sign of a crash on, or the last lines.
     pub(super) fn console(&self) -> String {
-        let console = read_text(&self.work.path("console"));
-        let lines: Vec<&str> = console.trim().lines().map(str::trim_end).collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(16));
-        last.copied().collect::<Vec<_>>().join(" | ")
+        excerpt(&read_text(&self.work.path("console")))
     }
+}
+
+fn excerpt(console: &str) -> String {
+    const LINES: usize = 20;
+    const CRASHES: [&str; 4] = ["Kernel panic", "BUG:", "Oops", "general protection"];
+    let lines: Vec<&str> = console.trim().lines().map(str::trim_end).collect();
+    let start = lines
+        .iter()
+        .position(|line| CRASHES.iter().any(|crash| line.contains(crash)))
+        .unwrap_or_else(|| lines.len().saturating_sub(LINES));
+    let excerpt: Vec<&str> = lines.iter().skip(start).take(LINES).copied().collect();
+    excerpt.join(" | ")
 }
 
 /// Lossy, and empty where there is no file: what is wrong with it shows elsewhere.
@@ -121,6 +130,22 @@ impl Emulator {
     /// Whether the emulator has ended.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// What is behind an error of the monitor: an emulator that has ended, if it has.
+    pub(super) fn explain(&mut self, error: VmError, files: &Files<'_>) -> VmError {
+        // It closes the connection a little before it ends.
+        if !self.wait_until(Instant::now() + Duration::from_millis(500)) {
+            return error;
+        }
+        let status = self.0.try_wait().ok().flatten();
+        let status = status.map_or_else(String::new, |status| status.to_string());
+        VmError::Died {
+            emulator: format!("{error}; {status}; {}", files.complaints()),
+            console: files.console(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        }
     }
 
     /// Waits for the end; false when there was none by then, and then it is stopped.
@@ -230,4 +255,33 @@ fn joined(before: &[&str], path: &OsString, after: &str) -> OsString {
     whole.push(path);
     whole.push(after);
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_is_shown_from_its_start() {
+        let noise = "booting\r\n".repeat(40);
+        let trace = "  ? frame\r\n".repeat(40);
+        let shown = excerpt(&format!(
+            "{noise}[ 1.0] Kernel panic - not syncing\r\n{trace}"
+        ));
+        assert!(shown.starts_with("[ 1.0] Kernel panic - not syncing |   ? frame"));
+        assert_eq!(
+            excerpt(&format!("{noise}the end\r\n"))
+                .matches(" | ")
+                .count(),
+            19
+        );
+        assert!(excerpt(&format!("{noise}the end\r\n")).ends_with("the end"));
+        assert_eq!(excerpt(""), "");
+    }
+
+    #[test]
+    fn commas_of_a_path_are_no_separators() {
+        let path = joined(&["file,path="], &escape(Path::new("/a,b/c")), ",size=1");
+        assert_eq!(path, "file,path=/a,,b/c,size=1");
+    }
 }

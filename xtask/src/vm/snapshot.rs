@@ -81,8 +81,8 @@ impl Snapshot {
             work: &work,
         };
         let mut emulator = Emulator::start(machine, &files, true, false)?;
-        let mut monitor = Monitor::connect(&work.path("monitor"), &mut emulator)
-            .map_err(|error| explain(error, &files))?;
+        let connected = Monitor::connect(&work.path("monitor"), &mut emulator);
+        let mut monitor = connected.map_err(|error| emulator.explain(error, &files))?;
         let deadline = Instant::now() + BOOT_LIMIT;
         while !files.status().contains("parked\n") {
             if emulator.has_ended() {
@@ -99,22 +99,14 @@ impl Snapshot {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(SETTLE);
-        monitor.save(&saved.join("state"), deadline)?;
+        monitor
+            .save(&saved.join("state"), deadline)
+            .map_err(|error| emulator.explain(error, &files))?;
         monitor.quit()?;
         emulator.wait_until(deadline);
         // What an interrupted process left.
         let _ = fs::remove_dir_all(&self.folder);
         fs::rename(&saved, &self.folder).map_err(VmError::io(&self.folder))
-    }
-}
-
-/// An emulator that has nothing to say on its monitor may have said it elsewhere.
-pub(super) fn explain(error: VmError, files: &Files<'_>) -> VmError {
-    let complaints = files.complaints();
-    if complaints.is_empty() {
-        error
-    } else {
-        VmError::monitor(format!("{error}; {complaints}"))
     }
 }
 

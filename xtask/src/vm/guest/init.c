@@ -184,6 +184,9 @@ static void mount_at(const char *type, const char *directory, const char *option
 }
 
 static void set_up(void) {
+    // The kernel makes the root a folder that anybody may write to.
+    if (chmod("/", 0755))
+        status("note chmod /: %s\n", strerror(errno));
     mount_at("proc", "/proc", 0);
     mount_at("sysfs", "/sys", 0);
     mount_at("devtmpfs", "/dev", 0);
