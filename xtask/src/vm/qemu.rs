@@ -135,7 +135,7 @@ impl Emulator {
     /// What is behind an error of the monitor: an emulator that has ended, if it has.
     pub(super) fn explain(&mut self, error: VmError, files: &Files<'_>) -> VmError {
         // It closes the connection a little before it ends.
-        if !self.wait_until(Instant::now() + Duration::from_millis(500)) {
+        if !self.wait_until(Instant::now() + Duration::from_secs(5)) {
             return error;
         }
         let status = self.0.try_wait().ok().flatten();
