@@ -66,12 +66,15 @@ impl Monitor {
     pub(super) fn save(&mut self, state: &Path, deadline: Instant) -> Result<(), VmError> {
         self.request("stop", &json!({}))?;
         self.ignore_shared_memory()?;
-        let target = format!("exec:cat > {}", quote(state));
+        // The file gets its name once all of it is there, which may be after the emulator is done.
+        let partial = state.with_extension("partial");
+        let (partial, whole) = (quote(&partial), quote(state));
+        let target = format!("exec:cat > {partial} && mv {partial} {whole}");
         self.request("migrate", &json!({ "uri": target }))?;
         loop {
             let answer = self.request("query-migrate", &json!({}))?;
             match answer.get("status").and_then(Value::as_str) {
-                Some("completed") => return Ok(()),
+                Some("completed") if state.is_file() => return Ok(()),
                 Some("failed") => return Err(VmError::monitor(format!("not saved: {answer}"))),
                 _ if Instant::now() > deadline => {
                     return Err(VmError::monitor("saving the guest took too long"));
@@ -101,15 +104,18 @@ impl Monitor {
         Err(VmError::monitor("loading the guest took too long"))
     }
 
-    /// Ends the emulator.
-    pub(super) fn quit(&mut self) -> Result<(), VmError> {
-        self.request("quit", &json!({}))?;
-        Ok(())
+    /// Asks the emulator to end. It may do so before it answers.
+    pub(super) fn quit(mut self) {
+        let _ = self.request("quit", &json!({}));
     }
 
     fn request(&mut self, command: &str, arguments: &Value) -> Result<Value, VmError> {
         let request = json!({ "execute": command, "arguments": arguments });
-        writeln!(self.stream, "{request}").map_err(VmError::monitor)?;
+        // In one piece: the emulator acts on a request before it sees the line's end, and may be
+        // gone by then.
+        self.stream
+            .write_all(format!("{request}\n").as_bytes())
+            .map_err(VmError::monitor)?;
         loop {
             if let Some(answer) = answer(&self.line()?) {
                 return answer.map_err(|message| VmError::monitor(format!("{command}: {message}")));

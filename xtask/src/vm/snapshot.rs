@@ -102,7 +102,7 @@ impl Snapshot {
         monitor
             .save(&saved.join("state"), deadline)
             .map_err(|error| emulator.explain(error, &files))?;
-        monitor.quit()?;
+        monitor.quit();
         emulator.wait_until(deadline);
         // What an interrupted process left.
         let _ = fs::remove_dir_all(&self.folder);
