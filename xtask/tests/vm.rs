@@ -94,7 +94,7 @@ fn a_signal_is_told_from_an_exit_status() {
 #[test]
 fn a_command_that_does_not_end_is_stopped_and_its_output_kept() {
     on_every_kernel(|mut machine| {
-        machine.timeout = Duration::from_secs(4);
+        machine.timeout = Duration::from_secs(8);
         match machine.run(&shell("echo early; sleep 1000")) {
             Err(VmError::TimedOut { stdout, .. }) => assert_eq!(stdout, b"early\n"),
             other => panic!("{other:?}"),
