@@ -128,15 +128,20 @@ static __always_inline void set_holding(struct gb_scratch *s, bool owner, bool r
 	s->event.flags |= (owner ? GB_EV_OWNER : 0) | (terminal ? GB_EV_TTY : 0);
 }
 
+/* The pod's annotation asks for reports only. */
+static __always_inline void put_in_force(struct view *v)
+{
+	if (v->s->verdict == BLOCK && v->head->audited)
+		v->s->verdict = AUDIT;
+}
+
 /* Carries the answer out: reports it, and returns what the hook returns. */
 static __always_inline int carry_out(struct view *v, u32 operation, u32 hook, bool silent)
 {
 	struct gb_scratch *s = v->s;
 	bool denied;
 
-	/* The pod's annotation asks for reports only. */
-	if (s->verdict == BLOCK && v->head->audited)
-		s->verdict = AUDIT;
+	put_in_force(v);
 	denied = s->verdict == BLOCK;
 	if (denied && s->settings & GB_SET_OBSERVE) {
 		denied = false;
