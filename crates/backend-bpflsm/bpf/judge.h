@@ -193,8 +193,10 @@ static long below_step(u32 i, struct view *v)
 	s->rows[1] = pair[1];
 	s->row_count = pair[1] ? 2 : 1;
 	gb_answer_for_subject(s->slot);
-	/* A tie goes to the name itself, then to the first. */
-	if (s->verdict > s->worst_below.verdict) {
+	/* A tie goes to the name itself, then to the smaller rule. */
+	if (s->verdict > s->worst_below.verdict ||
+	    (b->better && s->verdict == s->worst_below.verdict &&
+	     order_of(s->cause, s->rule) < order_of(s->worst_below.cause, s->worst_below.rule))) {
 		s->worst_below = decision_of(s);
 		b->better = 1;
 	}
