@@ -29,6 +29,8 @@
 //! compiler and the reference evaluator that it is tested against. Nothing is enforced here: the
 //! verdict is the caller's to carry out.
 
+#[cfg(feature = "bpf-lsm")]
+pub use gambeson_backend_bpflsm as bpf_lsm;
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 
