@@ -120,6 +120,9 @@ struct gb_table {
 struct gb_argument { u32 hash, start, len, pad; };
 
 #define GB_MAX_ARGUMENT 4095   /* bytes; a longer one in a policy is a gap */
+#define GB_MAX_LISTS 16        /* lists of arguments that one decision looks into; further ones count as failed */
+#define GB_PENDING 2           /* execs of one task that can wait for their arguments: a script and its interpreter */
+#define GB_PENDING_ROWS 4      /* rows that each of them can have; beyond, its lists count as failed */
 #define GB_MAX_BELOW 64        /* pairs in a list; longer lists are cut to one pair that denies: stricter gap */
 
 /* ---- maps -------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ static __always_inline bool args_hold(struct gb_scratch *s, u32 list)
 {
 	if (s->args != ARGS_KNOWN)
 		return s->args == ARGS_HOLD;
-	for (u32 i = 0; i < MAX_LISTS; i++) {
+	for (u32 i = 0; i < GB_MAX_LISTS; i++) {
 		if (i >= s->known)
 			break;
 		if (s->lists[i] == list)

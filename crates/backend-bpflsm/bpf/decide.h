@@ -310,10 +310,10 @@ static long asking_step(u32 i, struct view *v)
 
 	if (s->wants) {
 		/* Further lists count as failed. */
-		if (known >= MAX_LISTS)
+		if (known >= GB_MAX_LISTS)
 			return 1;
-		s->lists[known & (MAX_LISTS - 1)] = s->wanted;
-		s->holds |= gb_all_allowed(s->slot, s->wanted) << (known & (MAX_LISTS - 1));
+		s->lists[known & (GB_MAX_LISTS - 1)] = s->wanted;
+		s->holds |= gb_all_allowed(s->slot, s->wanted) << (known & (GB_MAX_LISTS - 1));
 		s->known = known + 1;
 	}
 	s->wants = 0;
@@ -330,7 +330,7 @@ static __always_inline void answer_with_arguments(struct view *v)
 
 	s->args = ARGS_KNOWN;
 	s->known = s->holds = s->wants = s->wanted = 0;
-	bpf_loop(MAX_LISTS + 1, asking_step, v, 0);
+	bpf_loop(GB_MAX_LISTS + 1, asking_step, v, 0);
 }
 
 /* The decision on an object without a path. */

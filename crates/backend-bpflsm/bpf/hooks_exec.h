@@ -15,7 +15,7 @@ __noinline int gb_put_aside(u32 slot, u32 argc)
 	struct gb_pending *p;
 	u32 place;
 
-	if (!s || s->row_count > ARRAY_LENGTH(p->execs[0].rows))
+	if (!s || s->row_count > GB_PENDING_ROWS)
 		return 0;
 	p = bpf_map_lookup_elem(&pending, &task);
 	if (!p) {
@@ -29,7 +29,7 @@ __noinline int gb_put_aside(u32 slot, u32 argc)
 	place = p->count;
 	if (place >= GB_PENDING || p->generation != s->generation)
 		return 0;
-	for (u32 i = 0; i < ARRAY_LENGTH(p->execs[0].rows); i++)
+	for (u32 i = 0; i < GB_PENDING_ROWS; i++)
 		p->execs[place].rows[i] = s->rows[i];
 	p->execs[place].row_count = s->row_count;
 	p->execs[place].holding = s->holding;
@@ -133,7 +133,7 @@ __noinline int gb_judge_pending(u32 slot, u32 place, u64 stack, u32 argc)
 	s->holding = p->execs[place].holding;
 	s->event.flags = GB_EV_KILLED;
 	s->source = p->execs[place].source;
-	for (u32 i = 0; i < ARRAY_LENGTH(p->execs[0].rows); i++)
+	for (u32 i = 0; i < GB_PENDING_ROWS; i++)
 		s->rows[i] = p->execs[place].rows[i];
 	s->row_count = p->execs[place].row_count;
 	/* A script's own arguments are the last ones of its interpreter's. */

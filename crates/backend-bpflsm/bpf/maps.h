@@ -6,8 +6,6 @@
 #include "kernel.h"
 #include "abi.h"
 
-#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
 /* Classes of the decision model: `Class as u32`. */
 enum class { PROCESS, FILES, NETWORK, CAPABILITIES, DNS, SYSCALLS, DEVICES, PRESETS };
 
@@ -74,15 +72,13 @@ struct {
 /* Execs whose verdict waits until their arguments can be read from the new program's own memory: a
  * script's and its interpreter's.
  */
-#define GB_PENDING 2
-
 struct gb_pending {
 	u32 generation;    /* of the table that the rows are of */
 	u32 count;
 	u32 doomed;        /* denied: the new program is to be killed */
 	u32 pad;
 	struct {
-		u32 rows[4]; /* of the path, then of patterns */
+		u32 rows[GB_PENDING_ROWS]; /* of the path, then of patterns */
 		u32 row_count;
 		u32 holding;
 		u32 source;

@@ -13,7 +13,6 @@
 #define MAX_PATH 4095
 #define MAX_COMPONENTS 2048
 #define MAX_ROWS 128
-#define MAX_LISTS 16 /* lists of arguments that one decision looks into */
 #define CLAIM_TRIES 16
 #define NAME_AT 4608 /* where in `text` a lone name is put; behind any path being copied */
 #define TEXT_SIZE 8704
@@ -32,6 +31,7 @@ struct gb_walk { /* of a trie */
 	u32 node, base, consumed;
 	/* a long label whose tail is being compared: where it is, how much is left, and whose it is */
 	u32 tail, tail_left, tail_node, tail_length;
+	u32 partial; /* the bytes end within that tail */
 	/* the node in whose label the bytes ended; GB_NONE where they didn't */
 	u32 ended_in;
 };
@@ -128,7 +128,7 @@ struct gb_scratch {
 	u32 tested;       /* whether a test of arguments was met */
 	u32 argc;         /* arguments to be tested, without argv[0] */
 	u64 argv;         /* user address of the first of them */
-	u32 lists[MAX_LISTS]; /* lists of arguments looked into */
+	u32 lists[GB_MAX_LISTS]; /* lists of arguments looked into */
 	u32 known;        /* how many */
 	u32 holds;        /* bit by place in `lists` */
 	u32 wants;        /* a list is wanted that is not among them: */

@@ -72,6 +72,10 @@ static __always_inline long tail_step(struct view *v)
 		w->tail_left -= 8;
 		return 0;
 	}
+	if (w->partial) {
+		w->ended_in = w->tail_node;
+		return 1;
+	}
 	child = node_at(v, w->tail_node);
 	if (!child)
 		return 1;
@@ -134,20 +138,18 @@ static long trie_step(u32 i, struct view *v)
 	place = place_at(v, slot);
 	if (!place)
 		return 1;
-	if (rest - IN_HEAD < place->tail_len) {
-		/* Whether they go with all of it is asked of directories only, and to be mistaken is to
-		 * be strict there.
-		 */
-		w->ended_in = slot;
-		return 1;
-	}
 	w->tail = place->tail_start;
 	w->tail_length = place->tail_len;
-	w->tail_left = place->tail_len;
+	w->partial = rest - IN_HEAD < place->tail_len;
+	if (w->partial)
+		w->tail_length = rest - IN_HEAD;
+	w->tail_left = w->tail_length;
 	w->tail_node = slot;
-	if (!place->tail_len)
-		enter(w, slot, child->base, consumed + 1 + IN_HEAD);
-	return 0;
+	if (w->tail_left)
+		return 0;
+	/* Where a label goes on, it does so by a byte at least, so the bytes end here. */
+	w->ended_in = slot;
+	return 1;
 }
 
 /* Walks `length` bytes of `text` from `origin` on. */

@@ -25,6 +25,10 @@ constants! {
     GB_MAX_WORKLOADS MAX_WORKLOADS: u32 = 16384,
     /// How many execs of a task can wait for their arguments.
     GB_PENDING PENDING: usize = 2,
+    /// How many rows each of them can have.
+    GB_PENDING_ROWS PENDING_ROWS: usize = 4,
+    /// How many lists of arguments one decision looks into.
+    GB_MAX_LISTS MAX_LISTS: usize = 16,
     /// No number.
     GB_NONE NONE: u32 = 0xffff_ffff,
     /// In place of a workload's number: exempt from every policy.
@@ -428,22 +432,6 @@ record! {
 }
 
 record! {
-    /// An exec whose verdict waits for its arguments.
-    gb_pending Pending {
-        /// The row of the path, then those of patterns.
-        rows: [u32; 4],
-        /// How many rows; 0 where nothing waits.
-        count: u32,
-        /// The state of the conditions.
-        holding: u32,
-        /// The source class.
-        source: u32,
-        /// How many arguments there were, with the first.
-        argc: u32,
-    }
-}
-
-record! {
     /// What is kept with each task.
     gb_subject Subject {
         /// The workload; [`NONE`] or [`EXEMPT`] instead of one.
@@ -456,14 +444,8 @@ record! {
         source: u32,
         /// The generation of the table that the source class is of; 0 where not computed.
         source_generation: u32,
-        /// The generation of the table that the waiting execs are of.
-        pending_generation: u32,
-        /// Whether the exec under way is to be killed.
-        doomed: u32,
         /// Nothing.
-        pad: u32,
-        /// Execs that wait: a script and its interpreter.
-        pending: [Pending; PENDING],
+        pad: [u32; 3],
     }
 }
 
@@ -565,7 +547,6 @@ pub const RECORDS: &[(&str, usize, &[FieldLayout])] = &[
     (Workload::C_NAME, Workload::SIZE, Workload::FIELDS),
     (Rate::C_NAME, Rate::SIZE, Rate::FIELDS),
     (Control::C_NAME, Control::SIZE, Control::FIELDS),
-    (Pending::C_NAME, Pending::SIZE, Pending::FIELDS),
     (Subject::C_NAME, Subject::SIZE, Subject::FIELDS),
     (Counters::C_NAME, Counters::SIZE, Counters::FIELDS),
     (Event::C_NAME, Event::SIZE, Event::FIELDS),

@@ -104,7 +104,7 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
         }
     }
     gaps.extend(rules.iter().filter_map(renaming_by_owner));
-    if most_rows(tables) > abi::Pending::default().rows.len() {
+    if most_rows(tables) > abi::PENDING_ROWS {
         gaps.extend(rules.iter().filter(|rule| rule.shape.allowed_args).map(|rule| {
             let reason = "programs can put aside no more rows of patterns until they know the arguments, \
                           and then take them for not allowed";
