@@ -64,6 +64,26 @@ impl fmt::Debug for Enforcer {
     }
 }
 
+/// The maps that both sides read and write, and what an element of each takes.
+const LAYOUT: [(&str, usize); 4] = [
+    ("workloads", abi::Workload::SIZE),
+    ("control", abi::Control::SIZE),
+    ("counters", abi::Counters::SIZE),
+    ("subjects", abi::Subject::SIZE),
+];
+
+/// Programs of another version lay elements out otherwise.
+fn check_size(map: &MapHandle, size: usize) -> Result<(), KernelError> {
+    if map.value_size() as usize == size {
+        return Ok(());
+    }
+    let problem = format!("its elements have {} bytes, not {size}", map.value_size());
+    Err(KernelError::new(
+        format!("use map `{}`", map.name().display()),
+        std::io::Error::other(problem),
+    ))
+}
+
 /// The support, less the hooks that nothing is attached to.
 fn attached(support: Support, loaded: &Loaded) -> Support {
     HOOKS.iter().fold(support, |support, hook| {
@@ -109,6 +129,9 @@ impl Enforcer {
         workloads: Workloads,
         tables: Tables,
     ) -> Result<Self, KernelError> {
+        for (map, size) in LAYOUT {
+            check_size(&loaded.map(map)?, size)?;
+        }
         let control = SharedArray::new(loaded.map("control")?.as_fd(), abi::Control::SIZE)
             .map_err(KernelError::io("share map `control`"))?;
         Ok(Self {
