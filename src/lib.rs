@@ -26,9 +26,11 @@
 //! policy is immutable, can be shared between threads, and allocates nothing to decide.
 //!
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
-//! compiler and the reference evaluator that it is tested against. Nothing is enforced here: the
-//! verdict is the caller's to carry out.
+//! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
+//! carry out; with the feature `bpf-lsm`, `gambeson::bpf_lsm` has the kernel do it.
 
+#[cfg(feature = "bpf-lsm")]
+pub use gambeson_backend_bpflsm as bpf_lsm;
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 
