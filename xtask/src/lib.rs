@@ -10,3 +10,4 @@ pub mod report;
 pub mod ruleset;
 pub mod scenario;
 pub mod soak;
+pub mod vm;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use xtask::{corpus, report, soak};
+use xtask::{corpus, report, soak, vm};
 
 /// Counts allocations for the report.
 #[global_allocator]
@@ -19,6 +19,7 @@ cargo xtask corpus [DIR]                    check KubeArmor's own policies and s
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
                                             (default: 10000000 events, a new seed)
+cargo xtask vm kernels | run ...            kernels in virtual machines; `cargo xtask vm` says more
 ";
 
 type Error = Box<dyn std::error::Error>;
@@ -26,6 +27,11 @@ type Error = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // A command in a virtual machine has a status of its own.
+    if let ["vm", rest @ ..] = arguments.as_slice() {
+        let status = vm::command_line::run(rest, &mut std::io::stdout(), &mut std::io::stderr());
+        return ExitCode::from(status);
+    }
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
