@@ -36,7 +36,7 @@ pub struct Suite {
 }
 
 /// How one step went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The file and the scenario's name.
     pub scenario: String,
@@ -63,6 +63,35 @@ pub struct Line {
     /// The gaps that were reported of the rule, excusing or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reported: Vec<Gap>,
+}
+
+impl Line {
+    /// `ok`, `gap`, `n/a` or `fail`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            _ if !self.ok => "fail",
+            _ if self.got == "n/a" => "n/a",
+            Self { gap: Some(_), .. } => "gap",
+            _ => "ok",
+        }
+    }
+
+    /// What is told of it as JSON.
+    #[must_use]
+    pub fn public(&self) -> serde_json::Value {
+        serde_json::json!({
+            "scenario": self.scenario,
+            "step": self.step,
+            "carrier": self.carrier,
+            "kernel": self.kernel,
+            "expected": self.expected,
+            "got": self.got,
+            "rule": self.rule,
+            "gap": self.gap.as_ref().map(|gap| &gap.what),
+            "ok": self.ok,
+        })
+    }
 }
 
 /// Makes the guest let pass whatever only a careful machine would refuse.

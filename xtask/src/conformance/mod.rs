@@ -1,6 +1,9 @@
 //! Scenarios carried out by real kernels, and the report of how that went.
 
+pub mod build;
 pub mod carrier;
+pub mod command_line;
 pub mod guest;
+pub mod report;
 pub mod staging;
 pub mod ways;
