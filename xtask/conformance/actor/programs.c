@@ -4,7 +4,7 @@
 
 /* The program of target.c, for those ways that need one without a name. */
 __asm__(".section .rodata\n.global target_start\n.global target_end\n"
-	"target_start: .incbin \"target\"\ntarget_end:\n.previous");
+	"target_start: .incbin \"actor-target\"\ntarget_end:\n.previous");
 
 static char *environment[] = { "PATH=/bin:/usr/bin", NULL };
 

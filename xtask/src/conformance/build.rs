@@ -68,7 +68,7 @@ pub fn actor(folder: &Path) -> Result<PathBuf, BuildError> {
             "-Wl,--build-id=none",
         ])
         .arg("-o")
-        .arg(folder.join("target"))
+        .arg(folder.join("actor-target"))
         .arg(sources.join("target.c"));
     run(target)?;
     let file = folder.join("actor");
@@ -89,7 +89,7 @@ pub fn actor(folder: &Path) -> Result<PathBuf, BuildError> {
 /// # Errors
 /// When cargo fails.
 pub fn guest() -> Result<PathBuf, BuildError> {
-    let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([
             "build",
@@ -136,7 +136,7 @@ mod tests {
     fn the_actor_compiles_without_warnings_and_shows_that_it_was_executed() {
         let folder = std::env::temp_dir().join(format!("actor-{}", std::process::id()));
         let actor = actor(&folder).unwrap();
-        let target = folder.join("target");
+        let target = folder.join("actor-target");
         for mut command in [Command::new(&actor), Command::new(&target)] {
             assert_eq!(command.status().unwrap().code(), Some(77));
         }
