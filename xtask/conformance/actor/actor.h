@@ -61,6 +61,8 @@ struct act {
 	int fd, fd2;      /* what was prepared */
 	void *memory;
 	struct page *page;
+	char **rest;      /* the arguments of the acts that follow, up to NULL */
+	const char *page_number; /* the page's descriptor, as an argument */
 };
 
 /* A way of doing it. `prepare` runs before the policy binds, `perform` after it; both return 0 or

@@ -67,6 +67,8 @@ static int read_acts(int count, char **arguments, struct act *acts, int most, st
 		const char *value;
 
 		if ((value = value_of(arguments[i], "do"))) {
+			if (number >= 0)
+				acts[number].rest = arguments + i;
 			if (++number == most)
 				return -1;
 			acts[number] = (struct act){ .way = find_way(value), .page = page, .fd = -1, .fd2 = -1 };
@@ -118,7 +120,6 @@ int perform(int count, char **arguments)
 	page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return 2;
-	close(fd);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
@@ -126,6 +127,7 @@ int perform(int count, char **arguments)
 	if (number <= 0)
 		leave(page, UNPREPARED, 0, EINVAL);
 	for (int i = 0; i < number; i++) {
+		acts[i].page_number = arguments[0];
 		int error = acts[i].way->prepare ? acts[i].way->prepare(&acts[i]) : 0;
 		if (error)
 			leave(page, UNPREPARED, i, error);

@@ -165,9 +165,18 @@ static int prepare_anonymous(struct act *a) { return map(a, PROT_READ | PROT_WRI
 
 /* ---- going on as another program ---- */
 
-/* The rest of the acts is done by the copy of the actor at the path. `to` is where its arguments
- * begin in this program's own. */
-static int become(struct act *a) { return execv(a->path, (char **)a->memory), errno; }
+/* The acts that follow are done by the copy of the actor at the path. It prepares them under the
+ * policy, and says again that it is ready. */
+static int become(struct act *a)
+{
+	const char *list[64] = { a->path, "--act", a->page_number };
+	int count = 3;
+
+	for (char **word = a->rest; word && *word && count < 63; word++)
+		list[count++] = *word;
+	execve(a->path, (char **)list, environment);
+	return errno;
+}
 
 const struct way program_ways[] = {
 	{ "execve", NULL, exec_path },

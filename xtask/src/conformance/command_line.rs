@@ -250,6 +250,7 @@ fn in_guests(
         let payload = Payload::new(words)
             .executable(&guest, "/conformance/guest")
             .tree(&actor, ACTOR)
+            .module("overlay")
             .file(SCENARIOS, 0o644, content.clone());
         let outcome = machine.run(&payload)?;
         if !outcome.status.success() {
