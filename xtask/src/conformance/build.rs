@@ -106,7 +106,7 @@ pub fn guest() -> Result<PathBuf, BuildError> {
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter_map(|line| line.get("executable")?.as_str().map(PathBuf::from))
-        .last();
+        .next_back();
     executable.ok_or_else(|| BuildError::Failed {
         program: "cargo".to_owned(),
         message: "it names no executable".to_owned(),

@@ -458,3 +458,86 @@ fn event_words(event: &Event<'_>, with: &With) -> Vec<OsString> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::read_folder;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_step_can_be_staged_or_says_why_not() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+        let (mut scenarios, mut ways) = (0, BTreeSet::new());
+        for file in read_folder(&folder).unwrap() {
+            for scenario in &file.scenarios {
+                let mut runs = false;
+                for step in &scenario.steps {
+                    match plan(scenario, step) {
+                        Plan::Run(staging) => {
+                            runs = true;
+                            ways.insert(staging.way);
+                        }
+                        Plan::Skip(why) => assert!(!why.is_empty()),
+                        Plan::Wrong(why) => {
+                            panic!("{}: {}: {why}", file.path.display(), scenario.name)
+                        }
+                    }
+                }
+                scenarios += usize::from(runs);
+            }
+        }
+        assert!(
+            scenarios >= 300,
+            "only {scenarios} scenarios run in a kernel"
+        );
+        assert!(ways.len() >= 100, "only {} ways are used", ways.len());
+    }
+
+    fn plan_of(step: &str) -> Plan {
+        let scenario: Scenario =
+            serde_json::from_str(r#"{"name": "s", "policies": "", "workload": {}, "steps": []}"#)
+                .unwrap();
+        plan(&scenario, &serde_json::from_str(step).unwrap())
+    }
+
+    fn arguments(step: &str) -> String {
+        match plan_of(step) {
+            Plan::Run(staging) => staging
+                .arguments
+                .iter()
+                .map(|word| word.to_string_lossy())
+                .collect::<Vec<_>>()
+                .join(" "),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_subject_owns_nothing_unless_the_event_says_so() {
+        let read = |more: &str| {
+            arguments(&format!(
+                r#"{{"event": {{"op": "read", "path": "/f", "source": "/a"{more}}}, "verdict": "Allow"}}"#
+            ))
+        };
+        assert!(read("").starts_with("uid 0 actor 0777 65534 /a file 0777 65534 /f "));
+        assert!(read(r#", "owner": 0"#).starts_with("uid 1 "));
+        assert!(
+            read(r#", "uid": 7, "owner": 7"#).contains("uid 7 actor 0777 65534 /a file 0777 7 /f")
+        );
+    }
+
+    #[test]
+    fn a_file_can_not_be_a_directory_too() {
+        let step =
+            r#"{"event": {"op": "read", "path": "/a/f", "source": "/a"}, "verdict": "Allow"}"#;
+        assert!(matches!(plan_of(step), Plan::Skip(_)));
+    }
+
+    #[test]
+    fn an_unknown_way_is_a_mistake() {
+        let step = r#"{"event": {"op": "read", "path": "/f"}, "do": "dream", "verdict": "Allow"}"#;
+        assert!(matches!(plan_of(step), Plan::Wrong(_)));
+    }
+}
