@@ -13,12 +13,14 @@ enum { RECURSIVE = 0x8000 };
 
 static int bind_mount(struct act *a) { return said(mount(a->path, a->to, NULL, MS_BIND | MS_REC, NULL)); }
 static int mount_memory(struct act *a) { return said(mount("none", a->path, "tmpfs", 0, NULL)); }
+static int prepare_layer(struct act *a) { (void)a; return said(mkdir("/.actor-layer", 0777)); }
+
 static int mount_overlay(struct act *a)
 {
 	char options[8192];
 
 	/* `to` is the mount point, `path` the lower directory. */
-	snprintf(options, sizeof options, "lowerdir=%s:/", a->path);
+	snprintf(options, sizeof options, "lowerdir=%s:/.actor-layer", a->path);
 	return said(mount("none", a->to, "overlay", 0, options));
 }
 static int prepare_mounted(struct act *a) { return said(mount(a->path, a->path, NULL, MS_BIND, NULL)); }
@@ -178,7 +180,7 @@ static int nothing(struct act *a) { (void)a; return 0; }
 const struct way room_ways[] = {
 	{ "bind-mount", NULL, bind_mount },
 	{ "mount-tmpfs", NULL, mount_memory },
-	{ "mount-overlay", NULL, mount_overlay },
+	{ "mount-overlay", prepare_layer, mount_overlay },
 	{ "remount", prepare_mounted, remount },
 	{ "mount-move", prepare_mounted, move_mount_old },
 	{ "umount", prepare_mounted, unmount },

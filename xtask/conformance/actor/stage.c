@@ -229,7 +229,8 @@ static int build(char **entry, int left, int self, int *outside)
 		make_parents(path);
 		if (*kind == 'd' && mkdir(path, 0777) && errno != EEXIST)
 			fail(path);
-		if (*kind == 'f')
+		/* What is in a layer of an overlay is there already. */
+		if (*kind == 'f' && access(path, F_OK))
 			write_file(path, "content\n", 8);
 		if (*kind == 'p')
 			write_file(path, target_start, target_end - target_start);
