@@ -81,10 +81,12 @@ int BPF_PROG(gb_file_open, struct file *file)
 	if (flags & FMODE_EXEC_OPEN)
 		return 0;
 	if (inode->i_sb->s_magic == PROC_SUPER_MAGIC && tells_of_another(inode)) {
-		int result = preset_event(PROTECT_PROC, GB_HOOK_FILE_OPEN);
+		int result = 0;
 
-		if (!result && is_environ(file->f_path.dentry))
+		if (is_environ(file->f_path.dentry))
 			result = preset_event(PROTECT_ENV, GB_HOOK_FILE_OPEN);
+		if (!result)
+			result = preset_event(PROTECT_PROC, GB_HOOK_FILE_OPEN);
 		if (result)
 			return result;
 	}
