@@ -149,28 +149,38 @@ static __always_inline u32 first_to_watch(u32 a, u32 b)
 	return RULE(a) <= RULE(b) ? a : b;
 }
 
-/* Takes one of the rows that the tables have on the object into account. */
-static long row_step(u32 i, struct view *v)
+/* What one of the rows that the tables have on the object says: who grants or denies, who watches. */
+static __always_inline u32 read_row(struct view *v, u32 number, u32 *watch)
+{
+	struct gb_scratch *s = v->s;
+	u32 *row;
+
+	*watch = 0;
+	if (KIND(number) == LEAF || !number)
+		return number;
+	row = at(v->table, v->head->rows + number * 16, 16);
+	if (!row)
+		return 0;
+	if (!s->mapping && (v->head->watches >> (s->class & 7) & 1)) {
+		u32 entry = entry_for(v, row[2], row[3]);
+
+		*watch = leaf_of(v, entry);
+	}
+	return leaf_of(v, entry_for(v, row[0], row[1]));
+}
+
+/* Takes one of the rows of patterns into account. */
+static long pattern_row_step(u32 i, struct view *v)
 {
 	struct gb_scratch *s = v->s;
 	struct gb_outcome *o = &s->outcome;
-	u32 number, grant, watch = 0;
-	u32 *row = NULL;
+	u32 grant, watch;
 
+	i++;
 	if (i >= s->row_count || i >= MAX_ROWS)
 		return 1;
-	number = s->rows[i & (MAX_ROWS - 1)];
-	grant = number;
-	if (KIND(number) != LEAF) {
-		row = number ? at(v->table, v->head->rows + number * 16, 16) : NULL;
-		grant = row ? leaf_of(v, entry_for(v, row[0], row[1])) : 0;
-	}
-	if (row && !s->mapping && (v->head->watches >> (s->class & 7) & 1))
-		watch = leaf_of(v, entry_for(v, row[2], row[3]));
-	if (i)
-		o->patterns = join_patterns(o->patterns, grant);
-	else
-		o->grant = grant;
+	grant = read_row(v, s->rows[i & (MAX_ROWS - 1)], &watch);
+	o->patterns = join_patterns(o->patterns, grant);
 	o->watch = first_to_watch(o->watch, watch);
 	return 0;
 }
@@ -190,21 +200,21 @@ static __always_inline void answer_with(struct gb_scratch *s, u32 verdict, u32 c
 }
 
 /* The decision for one source class, from the rows in the scratch. */
-__noinline int gb_answer(u32 slot, u32 source)
+static __always_inline void answer(struct view *v, u32 source)
 {
-	struct gb_outcome *o;
-	struct gb_scratch *s;
-	struct view v;
-	u32 leaf;
+	struct gb_scratch *s = v->s;
+	struct gb_outcome *o = &s->outcome;
+	u32 class = s->class & 7, leaf, watch;
 
-	if (!view_of(&v, slot))
-		return 0;
-	s = v.s;
-	o = &s->outcome;
 	o->source = source;
-	o->grant = o->patterns = o->watch = 0;
-	bpf_loop(MAX_ROWS, row_step, &v, 0);
-	leaf = put_upon(o->grant, o->patterns);
+	o->grant = s->row_count ? read_row(v, s->rows[0], &watch) : (watch = 0);
+	o->watch = watch;
+	leaf = o->grant;
+	if (s->row_count > 1) {
+		o->patterns = 0;
+		bpf_loop(MAX_ROWS, pattern_row_step, v, 0);
+		leaf = put_upon(o->grant, o->patterns);
+	}
 	if (leaf && DENIES(leaf))
 		answer_with(s, BLOCK, GB_CAUSE_RULE, RULE(leaf));
 	else if (s->mapping)
@@ -212,12 +222,20 @@ __noinline int gb_answer(u32 slot, u32 source)
 		answer_with(s, ALLOW, GB_CAUSE_NONE, GB_NONE);
 	else if (leaf)
 		answer_with(s, ALLOW, GB_CAUSE_RULE, RULE(leaf));
-	else if (v.head->allow_list >> (s->class & 7) & 1)
-		answer_with(s, posture_of(v.head, s->class), GB_CAUSE_POSTURE, GB_NONE);
+	else if (v->head->allow_list >> class & 1)
+		answer_with(s, posture_of(v->head, class), GB_CAUSE_POSTURE, GB_NONE);
 	else
 		answer_with(s, ALLOW, GB_CAUSE_NONE, GB_NONE);
 	if (o->watch && s->verdict != BLOCK)
 		answer_with(s, AUDIT, GB_CAUSE_RULE, RULE(o->watch));
+}
+
+__noinline int gb_answer(u32 slot, u32 source)
+{
+	struct view v;
+
+	if (view_of(&v, slot))
+		answer(&v, source);
 	return 0;
 }
 
@@ -345,35 +363,51 @@ static __always_inline void answer_unresolvable(struct view *v)
 }
 
 /* Decides about the path in the scratch, or about what has none. */
-static __always_inline void decide_path(struct view *v)
+__noinline int gb_decide_path(u32 slot)
 {
-	struct gb_scratch *s = v->s;
+	struct gb_scratch *s;
+	struct view v;
 
+	if (!view_of(&v, slot))
+		return 0;
+	s = v.s;
 	/* What has no name is outside the file class, and in that of processes as what has no path. */
 	if (s->status == NAMELESS && s->class == FILES) {
 		answer_with(s, ALLOW, GB_CAUSE_NONE, GB_NONE);
-		return;
+		return 0;
 	}
 	if (s->status != RESOLVED) {
 		COUNT(unresolved);
 		s->row_count = 0;
-		answer_unresolvable(v);
-		return;
+		answer_unresolvable(&v);
+		return 0;
 	}
-	gb_find(s->slot, s->class == FILES ? TRIE_FILE :
-			 s->mapping && (v->head->allow_list >> PROCESS & 1) ? TRIE_MAPPING : TRIE_PROCESS);
-	gb_answer_for_subject(s->slot);
+	if (s->class == FILES)
+		find_path(&v, &v.head->file, &v.head->file_globs);
+	else if (s->mapping && (v.head->allow_list >> PROCESS & 1))
+		find_path(&v, &v.head->mapping, &v.head->mapping_globs);
+	else
+		find_path(&v, &v.head->process, &v.head->process_globs);
+	if (s->source == GB_NONE)
+		gb_answer_for_subject(slot);
+	else
+		answer(&v, s->source);
+	return 0;
 }
 
 /* The source class of the program whose path is in the scratch. */
-static __always_inline u32 source_of_path(struct view *v)
+__noinline int gb_source_of_path(u32 slot)
 {
-	if (v->s->status != RESOLVED) {
+	struct gb_place *place;
+	struct view v;
+
+	if (!view_of(&v, slot) || v.s->status != RESOLVED) {
 		COUNT(unresolved_source);
 		return GB_NONE;
 	}
-	gb_find(v->s->slot, TRIE_SOURCES);
-	return v->s->rows[0];
+	walk_trie(&v, &v.head->sources, 0, v.s->length);
+	place = place_at(&v, v.s->walk.node);
+	return place ? value_of(&v, place) : 0;
 }
 
 #endif

@@ -43,28 +43,27 @@ static __always_inline int exec_event(struct linux_binprm *bprm, bool only_check
 {
 	struct file *file = bprm->file;
 	struct dentry *dentry = file->f_path.dentry;
-	struct view v;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(PROCESS));
 	int result;
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(PROCESS));
-	resolve(v.s, dentry, file->f_path.mnt);
-	v.s->class = PROCESS;
-	set_holding(v.s, owns(owned_inode(dentry)), false);
-	decide_path(&v);
-	if (v.s->tested) {
+	resolve(s, dentry, file->f_path.mnt);
+	s->class = PROCESS;
+	set_holding(s, owns(owned_inode(dentry)), false);
+	gb_decide_path(s->slot);
+	if (s->tested) {
 		/* The verdict hangs on arguments: only if it is the same either way, it is known now. */
-		struct decision holding = decision_of(v.s);
+		struct decision holding = decision_of(s);
 
-		v.s->args = ARGS_FAIL;
-		gb_answer_for_subject(v.s->slot);
-		if ((v.s->rule != holding.rule || v.s->verdict != holding.verdict) && !only_checked &&
-		    gb_put_aside(v.s->slot, bprm->argc)) {
-			release(v.s);
+		s->args = ARGS_FAIL;
+		gb_answer_for_subject(s->slot);
+		if ((s->rule != holding.rule || s->verdict != holding.verdict) && !only_checked &&
+		    gb_put_aside(s->slot, bprm->argc)) {
+			release(s);
 			return 0;
 		}
 	}
-	result = carry_out(&v, GB_OP_EXEC, hook, false);
-	release(v.s);
+	result = carry_out(s, GB_OP_EXEC, hook, false);
+	release(s);
 	return result;
 }
 
@@ -146,7 +145,7 @@ __noinline int gb_judge_pending(u32 slot, u32 place, u64 stack, u32 argc)
 	}
 	if (s->verdict != BLOCK)
 		s->event.flags = 0;
-	return carry_out(&v, GB_OP_EXEC, GB_HOOK_BPRM_COMMITTED, false) != 0;
+	return carry_out(s, GB_OP_EXEC, GB_HOOK_BPRM_COMMITTED, false) != 0;
 }
 
 /* Ends the exec under way: the new program is killed before its first instruction. */
@@ -193,7 +192,7 @@ int BPF_PROG(gb_bprm_committed_creds, struct linux_binprm *bprm)
 	label = subject(&spare);
 	if (label) {
 		resolve(v.s, bprm->file->f_path.dentry, bprm->file->f_path.mnt);
-		label->source = v.head->sources_trivial ? 0 : source_of_path(&v);
+		label->source = v.head->sources_trivial ? 0 : gb_source_of_path(opened);
 		label->source_generation = v.s->generation;
 	}
 	release(v.s);

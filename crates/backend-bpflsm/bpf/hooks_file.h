@@ -8,14 +8,13 @@
 /* One event about one path. */
 static __always_inline int file_event(struct dentry *dentry, struct vfsmount *mnt, bool reading, u32 hook)
 {
-	struct view v;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(FILES));
 	int result;
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(FILES));
-	resolve(v.s, dentry, mnt);
-	decide_file(&v, owns(owned_inode(dentry)), reading, false);
-	result = carry_out(&v, reading ? GB_OP_READ : GB_OP_WRITE, hook, false);
-	release(v.s);
+	resolve(s, dentry, mnt);
+	decide_file(s, owns(owned_inode(dentry)), reading, false);
+	result = carry_out(s, reading ? GB_OP_READ : GB_OP_WRITE, hook, false);
+	release(s);
 	return result;
 }
 
@@ -25,14 +24,10 @@ enum { FILELESS_EXEC, ANONYMOUS_MAP_EXEC, PROTECT_ENV, PRESET_EXEC, PROTECT_PROC
 /* A kernel situation that a preset names. */
 static __always_inline int preset_event(u32 preset, u32 hook)
 {
-	struct view v;
-	int result;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(PRESETS));
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(PRESETS));
-	v.s->event.detail[0] = preset;
-	result = judge_row(&v, PRESETS, word_at(v.table, v.head->presets + preset * 4), GB_OP_PRESET, hook, false);
-	release(v.s);
-	return result;
+	s->event.detail[0] = preset;
+	return judge_row(s, PRESETS, preset, GB_OP_PRESET, hook, false);
 }
 
 struct pid;
@@ -153,17 +148,16 @@ static __always_inline int is_doomed(void)
 static __always_inline int mapping_event(struct file *file, u32 hook)
 {
 	struct dentry *dentry = file->f_path.dentry;
-	struct view v;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(PROCESS));
 	int result;
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(PROCESS));
-	resolve(v.s, dentry, file->f_path.mnt);
-	v.s->class = PROCESS;
-	v.s->mapping = 1;
-	set_holding(v.s, owns(owned_inode(dentry)), false);
-	decide_path(&v);
-	result = carry_out(&v, GB_OP_MAP_EXEC, hook, false);
-	release(v.s);
+	resolve(s, dentry, file->f_path.mnt);
+	s->class = PROCESS;
+	s->mapping = 1;
+	set_holding(s, owns(owned_inode(dentry)), false);
+	gb_decide_path(s->slot);
+	result = carry_out(s, GB_OP_MAP_EXEC, hook, false);
+	release(s);
 	return result;
 }
 

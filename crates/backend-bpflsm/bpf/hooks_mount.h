@@ -12,19 +12,19 @@
 static __always_inline int mount_event(const struct path *path, u32 hook)
 {
 	u32 classes = CLASS_BIT(FILES) | CLASS_BIT(PROCESS);
+	struct gb_scratch *s = OPEN_OR_RETURN(classes);
 	struct view v;
 	int result = 0;
 
-	OPEN_OR_RETURN(&v, classes);
-	if ((v.head->allow_list | v.head->can_deny) & classes && !(v.s->settings & GB_SET_MOUNTS_ALLOWED)) {
+	if (view_of(&v, s->slot) && (v.head->allow_list | v.head->can_deny) & classes && !(s->settings & GB_SET_MOUNTS_ALLOWED)) {
 		if (path)
-			resolve(v.s, path->dentry, path->mnt);
-		v.s->class = FILES;
-		set_holding(v.s, false, false);
-		answer_with(v.s, BLOCK, GB_CAUSE_MOUNT, GB_NONE);
-		result = carry_out(&v, GB_OP_MOUNT, hook, false);
+			resolve(s, path->dentry, path->mnt);
+		s->class = FILES;
+		set_holding(s, false, false);
+		answer_with(s, BLOCK, GB_CAUSE_MOUNT, GB_NONE);
+		result = carry_out(s, GB_OP_MOUNT, hook, false);
 	}
-	release(v.s);
+	release(s);
 	return result;
 }
 

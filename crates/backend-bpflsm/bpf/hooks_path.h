@@ -113,22 +113,21 @@ static __always_inline int two_names_event(struct dentry *old, struct vfsmount *
 					   struct vfsmount *new_mnt, bool with_below, u32 hook)
 {
 	struct decision of_new;
-	struct view v;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(FILES));
 	int result;
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(FILES));
-	resolve(v.s, new, new_mnt);
-	decide_file(&v, owns(owned_inode(new)), false, with_below && (is_directory(old) || is_directory(new)));
-	of_new = decision_of(v.s);
-	resolve(v.s, old, old_mnt);
-	v.s->event.flags = 0;
-	decide_file(&v, owns(owned_inode(old)), false, with_below && is_directory(old));
-	if (of_new.verdict > v.s->verdict) {
-		resolve(v.s, new, new_mnt);
-		answer_with(v.s, of_new.verdict, of_new.cause, of_new.rule);
+	resolve(s, new, new_mnt);
+	decide_file(s, owns(owned_inode(new)), false, with_below && (is_directory(old) || is_directory(new)));
+	of_new = decision_of(s);
+	resolve(s, old, old_mnt);
+	s->event.flags = 0;
+	decide_file(s, owns(owned_inode(old)), false, with_below && is_directory(old));
+	if (of_new.verdict > s->verdict) {
+		resolve(s, new, new_mnt);
+		answer_with(s, of_new.verdict, of_new.cause, of_new.rule);
 	}
-	result = carry_out(&v, GB_OP_WRITE, hook, false);
-	release(v.s);
+	result = carry_out(s, GB_OP_WRITE, hook, false);
+	release(s);
 	return result;
 }
 
@@ -181,9 +180,9 @@ static __always_inline u64 mount_after(u64 mount)
 	       bpf_core_field_offset(struct mount___list, mnt_instance);
 }
 
-static long mount_step(u32 i, struct view *v)
+static long mount_step(u32 i, struct gb_scratch **context)
 {
-	struct gb_scratch *s = v->s;
+	struct gb_scratch *s = *context;
 	struct gb_mounts *m = &s->mounts;
 	u64 mount = m->next;
 
@@ -199,7 +198,7 @@ static long mount_step(u32 i, struct view *v)
 	/* Not below this mount's root: it shows another part of the file system. */
 	if (s->status != RESOLVED)
 		return 0;
-	decide_file(v, m->owner, false, false);
+	decide_file(s, m->owner, false, false);
 	if (!m->shown || s->verdict > s->worst_mount.verdict) {
 		s->worst_mount = decision_of(s);
 		m->shown = mount;
@@ -220,11 +219,9 @@ static __always_inline int metadata_event(struct dentry *dentry, u32 hook)
 	bool owner = owns(owned_inode(dentry));
 	struct gb_mounts *m;
 	struct gb_scratch *s;
-	struct view v;
 	int result = 0;
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(FILES));
-	s = v.s;
+	s = OPEN_OR_RETURN(CLASS_BIT(FILES));
 	m = &s->mounts;
 	m->dentry = (u64)dentry;
 	m->owner = owner;
@@ -239,19 +236,19 @@ static __always_inline int metadata_event(struct dentry *dentry, u32 hook)
 		m->next = (u64)BPF_CORE_READ((struct super_block___list *)sb, s_mounts.next) - offset;
 		m->end = sb + bpf_core_field_offset(struct super_block___list, s_mounts) - offset;
 	}
-	bpf_loop(MAX_MOUNTS, mount_step, &v, 0);
+	bpf_loop(MAX_MOUNTS, mount_step, &s, 0);
 	if (m->next && m->next != m->end) {
 		/* Too many to look at each. */
 		reset_path(s);
-		decide_file(&v, owner, false, false);
-		result = carry_out(&v, GB_OP_WRITE, hook, false);
+		decide_file(s, owner, false, false);
+		result = carry_out(s, GB_OP_WRITE, hook, false);
 	} else if (m->shown) {
 		reset_path(s);
 		s->climb_dentry = m->dentry;
 		s->climb_mount = m->shown;
 		climb_on(s);
 		take_decision(s, &s->worst_mount);
-		result = carry_out(&v, GB_OP_WRITE, hook, false);
+		result = carry_out(s, GB_OP_WRITE, hook, false);
 	}
 	release(s);
 	return result;
@@ -323,10 +320,10 @@ int BPF_PROG(gb_inode_file_setattr, struct dentry *dentry)
 static __always_inline int unix_event(u64 sock, u32 hook)
 {
 	struct unix_sock *u = (void *)sock;
-	struct view v;
 	u64 dentry, mnt;
 	struct inode *inode;
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct gb_scratch *s;
 	bool owner = false;
 	int result;
 
@@ -334,14 +331,14 @@ static __always_inline int unix_event(u64 sock, u32 hook)
 	mnt = (u64)BPF_CORE_READ(u, path.mnt);
 	if (!dentry || !mnt)
 		return 0;
-	OPEN_OR_RETURN(&v, CLASS_BIT(FILES));
+	s = OPEN_OR_RETURN(CLASS_BIT(FILES));
 	inode = BPF_CORE_READ((struct dentry *)dentry, d_inode);
 	if (inode)
 		owner = BPF_CORE_READ(inode, i_uid.val) == task->cred->fsuid.val;
-	resolve_at(v.s, dentry, mnt);
-	decide_file(&v, owner, false, false);
-	result = carry_out(&v, GB_OP_WRITE, hook, false);
-	release(v.s);
+	resolve_at(s, dentry, mnt);
+	decide_file(s, owner, false, false);
+	result = carry_out(s, GB_OP_WRITE, hook, false);
+	release(s);
 	return result;
 }
 

@@ -41,20 +41,15 @@ static __always_inline u32 profile_of(u32 family, u32 type, u32 protocol)
 
 static __always_inline int socket_event(u32 family, u32 type, u32 protocol, u32 hook)
 {
-	struct view v;
-	int result;
-	u32 row;
+	struct gb_scratch *s;
 
 	if (family == AF_UNIX || family == AF_NETLINK || family == AF_ALG || family == AF_KEY)
 		return 0;
-	OPEN_OR_RETURN(&v, CLASS_BIT(NETWORK));
-	v.s->event.detail[0] = family;
-	v.s->event.detail[1] = type;
-	v.s->event.detail[2] = protocol;
-	row = word_at(v.table, v.head->network + profile_of(family, type, protocol) * 4);
-	result = judge_row(&v, NETWORK, row, GB_OP_SOCKET, hook, false);
-	release(v.s);
-	return result;
+	s = OPEN_OR_RETURN(CLASS_BIT(NETWORK));
+	s->event.detail[0] = family;
+	s->event.detail[1] = type;
+	s->event.detail[2] = protocol;
+	return judge_row(s, NETWORK, profile_of(family, type, protocol), GB_OP_SOCKET, hook, false);
 }
 
 static __always_inline int used_socket_event(struct socket *socket, u32 hook)
@@ -101,17 +96,10 @@ int BPF_PROG(gb_socket_accept, struct socket *socket)
 SEC("lsm/capable")
 int BPF_PROG(gb_capable, const struct cred *cred, struct user_namespace *ns, int capability, unsigned int options)
 {
-	struct view v;
-	int result;
-	u32 row = 0;
+	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(CAPABILITIES));
 
-	OPEN_OR_RETURN(&v, CLASS_BIT(CAPABILITIES));
-	if ((u32)capability < v.head->capability_count)
-		row = word_at(v.table, v.head->capabilities + (u32)capability * 4);
-	v.s->event.detail[0] = capability;
-	result = judge_row(&v, CAPABILITIES, row, GB_OP_CAPABILITY, GB_HOOK_CAPABLE, options & CAP_OPT_NOAUDIT);
-	release(v.s);
-	return result;
+	s->event.detail[0] = capability;
+	return judge_row(s, CAPABILITIES, capability, GB_OP_CAPABILITY, GB_HOOK_CAPABLE, options & CAP_OPT_NOAUDIT);
 }
 
 #endif

@@ -16,16 +16,14 @@ __noinline int gb_source_class(u32 slot)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct mm_struct *mm = task->mm;
 	struct file *exe = mm ? mm->exe_file : NULL;
-	struct view v;
+	struct gb_scratch *s = scratch_at(slot);
 
-	if (!view_of(&v, slot))
-		return GB_NONE;
-	if (!exe) {
+	if (!s || !exe) {
 		COUNT(unresolved_source);
 		return GB_NONE;
 	}
-	resolve(v.s, exe->f_path.dentry, exe->f_path.mnt);
-	return source_of_path(&v);
+	resolve(s, exe->f_path.dentry, exe->f_path.mnt);
+	return gb_source_of_path(slot);
 }
 
 /* The subject's source class in this table: as kept since the exec, unless the policy was replaced. */
@@ -88,6 +86,7 @@ __noinline int gb_open(u32 classes)
 	s->workload = number;
 	s->incarnation = w->incarnation;
 	s->settings = settings;
+	s->audited = v.head->audited;
 	s->rate = w->rate;
 	s->mapping = 0;
 	s->args = ARGS_HOLD;
@@ -100,16 +99,19 @@ __noinline int gb_open(u32 classes)
 	return s->slot;
 }
 
-/* Opens a case in a hook, or returns from the hook. */
-#define OPEN_OR_RETURN(view, classes)                                          \
+/* Opens a case in a hook: its scratch. Or returns from the hook. */
+#define OPEN_OR_RETURN(classes)                                                \
 	({                                                                     \
-		int opened_ = gb_open(classes);                                \
-		if (opened_ == NO_CASE)                                        \
+		struct gb_scratch *opened_;                                    \
+		int slot_ = gb_open(classes);                                  \
+		if (slot_ == NO_CASE)                                          \
 			return 0;                                              \
-		if (opened_ == FAILED_EACCES)                                  \
+		if (slot_ == FAILED_EACCES)                                    \
 			return -EACCES;                                        \
-		if (opened_ == FAILED_EPERM || !view_of(view, opened_))        \
+		opened_ = scratch_at(slot_);                                   \
+		if (!opened_)                                                  \
 			return -EPERM;                                         \
+		opened_;                                                       \
 	})
 
 static __always_inline bool has_terminal(void)
@@ -129,19 +131,18 @@ static __always_inline void set_holding(struct gb_scratch *s, bool owner, bool r
 }
 
 /* The pod's annotation asks for reports only. */
-static __always_inline void put_in_force(struct view *v)
+static __always_inline void put_in_force(struct gb_scratch *s)
 {
-	if (v->s->verdict == BLOCK && v->head->audited)
-		v->s->verdict = AUDIT;
+	if (s->verdict == BLOCK && s->audited)
+		s->verdict = AUDIT;
 }
 
 /* Carries the answer out: reports it, and returns what the hook returns. */
-static __always_inline int carry_out(struct view *v, u32 operation, u32 hook, bool silent)
+static __always_inline int carry_out(struct gb_scratch *s, u32 operation, u32 hook, bool silent)
 {
-	struct gb_scratch *s = v->s;
 	bool denied;
 
-	put_in_force(v);
+	put_in_force(s);
 	denied = s->verdict == BLOCK;
 	if (denied && s->settings & GB_SET_OBSERVE) {
 		denied = false;
@@ -257,29 +258,48 @@ __noinline int gb_judge_below(u32 slot)
 }
 
 /* Decides a read or write of the path in the scratch. */
-static __always_inline void decide_file(struct view *v, bool owner, bool reading, bool with_below)
+static __always_inline void decide_file(struct gb_scratch *s, bool owner, bool reading, bool with_below)
 {
-	struct gb_scratch *s = v->s;
-
 	s->class = FILES;
 	set_holding(s, owner, reading);
-	decide_path(v);
+	gb_decide_path(s->slot);
 	if (with_below)
 		gb_judge_below(s->slot);
 }
 
-/* A row that isn't a path's: of a socket, a capability or a preset. */
-static __always_inline int judge_row(struct view *v, u32 class, u32 row, u32 operation, u32 hook, bool silent)
+/* Decides about what isn't a path: `place` is a socket's profile, a capability or a preset. */
+__noinline int gb_decide_row(u32 slot, u32 class, u32 place)
 {
-	struct gb_scratch *s = v->s;
+	struct gb_scratch *s;
+	struct view v;
+	u32 rows;
 
+	if (!view_of(&v, slot))
+		return 0;
+	s = v.s;
 	s->class = class;
 	s->status = NAMELESS;
-	set_holding(s, false, false);
-	s->rows[0] = row;
+	rows = class == NETWORK ? v.head->network : class == CAPABILITIES ? v.head->capabilities : v.head->presets;
+	s->rows[0] = 0;
+	if (class != CAPABILITIES || place < v.head->capability_count)
+		s->rows[0] = word_at(v.table, rows + place * 4);
 	s->row_count = 1;
-	gb_answer_for_subject(s->slot);
-	return carry_out(v, operation, hook, silent);
+	if (s->source == GB_NONE)
+		gb_answer_for_subject(slot);
+	else
+		answer(&v, s->source);
+	return 0;
+}
+
+static __always_inline int judge_row(struct gb_scratch *s, u32 class, u32 place, u32 operation, u32 hook, bool silent)
+{
+	int result;
+
+	set_holding(s, false, false);
+	gb_decide_row(s->slot, class, place);
+	result = carry_out(s, operation, hook, silent);
+	release(s);
+	return result;
 }
 
 #endif

@@ -25,8 +25,8 @@ extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
 	((struct type *)bpf_rdonly_cast((void *)(address),                     \
 					bpf_core_type_id_kernel(struct type)))
 
-/* Notes one more component. Returns 1 where the path gets too long. */
-static __always_inline int add_component(struct gb_scratch *s, u64 name, u32 length)
+/* Notes one more component. Returns whether there was room. */
+static __always_inline bool add_component(struct gb_scratch *s, u64 name, u32 length)
 {
 	u32 count = *(volatile u32 *)&s->count;
 	u32 total = *(volatile u32 *)&s->length + length + 1;
@@ -34,16 +34,42 @@ static __always_inline int add_component(struct gb_scratch *s, u64 name, u32 len
 	if (count >= MAX_COMPONENTS || total > MAX_PATH) {
 		*(volatile u32 *)&s->status = UNRESOLVED;
 		COUNT(too_long);
-		return 1;
+		return false;
 	}
 	s->names[count & (MAX_COMPONENTS - 1)] = name;
 	s->lengths[count & (MAX_COMPONENTS - 1)] = length;
 	*(volatile u32 *)&s->count = count + 1;
 	*(volatile u32 *)&s->length = total;
-	return 0;
+	return true;
 }
 
-/* One step towards the root, over mounts too. The place is kept in memory as plain addresses. */
+/* How many components one turn of a climb takes: a turn costs more than a component. */
+#define AT_ONCE 8
+
+/* Crosses from a mount's root to where it is mounted. Returns whether it is mounted on another. */
+static __always_inline bool cross_mount(struct gb_scratch *s, u64 mount)
+{
+	u64 above, point;
+
+	if (bpf_rdonly_cast) {
+		struct mount *m = TYPED(mount, mount);
+
+		above = (u64)m->mnt_parent;
+		point = (u64)m->mnt_mountpoint;
+	} else {
+		above = (u64)BPF_CORE_READ((struct mount *)mount, mnt_parent);
+		point = (u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint);
+	}
+	if (above == mount) {
+		*(volatile u32 *)&s->status = RESOLVED;
+		return false;
+	}
+	*(volatile u64 *)&s->climb_dentry = point;
+	*(volatile u64 *)&s->climb_mount = above;
+	return true;
+}
+
+/* Some steps towards the root. The place is kept in memory as plain addresses. */
 static long climb_step(u32 i, struct gb_scratch **context)
 {
 	struct gb_scratch *s = *context;
@@ -52,47 +78,32 @@ static long climb_step(u32 i, struct gb_scratch **context)
 	u64 parent, root, name;
 	u32 length;
 
-	if (bpf_rdonly_cast) {
-		struct dentry *d = TYPED(dentry, dentry);
-
+	if (bpf_rdonly_cast)
 		root = (u64)TYPED(mount, mount)->mnt.mnt_root;
-		parent = (u64)d->d_parent;
-		name = (u64)d->d_name.name;
-		length = d->d_name.len;
-	} else {
-		struct dentry *d = (void *)dentry;
-
+	else
 		root = (u64)BPF_CORE_READ((struct mount *)mount, mnt.mnt_root);
-		parent = (u64)BPF_CORE_READ(d, d_parent);
-		name = (u64)BPF_CORE_READ(d, d_name.name);
-		length = BPF_CORE_READ(d, d_name.len);
-	}
-	if (dentry == root) {
-		u64 above, point;
-
+	for (u32 k = 0; k < AT_ONCE; k++) {
+		if (dentry == root)
+			return !cross_mount(s, mount);
 		if (bpf_rdonly_cast) {
-			struct mount *m = TYPED(mount, mount);
+			struct dentry *d = TYPED(dentry, dentry);
 
-			above = (u64)m->mnt_parent;
-			point = (u64)m->mnt_mountpoint;
+			parent = (u64)d->d_parent;
+			name = (u64)d->d_name.name;
+			length = d->d_name.len;
 		} else {
-			above = (u64)BPF_CORE_READ((struct mount *)mount, mnt_parent);
-			point = (u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint);
+			struct dentry *d = (void *)dentry;
+
+			parent = (u64)BPF_CORE_READ(d, d_parent);
+			name = (u64)BPF_CORE_READ(d, d_name.name);
+			length = BPF_CORE_READ(d, d_name.len);
 		}
-		if (above == mount) {
-			*(volatile u32 *)&s->status = RESOLVED;
+		/* A root that is not its mount's is disconnected. */
+		if (dentry == parent || !add_component(s, name, length & 0xff))
 			return 1;
-		}
-		*(volatile u64 *)&s->climb_dentry = point;
-		*(volatile u64 *)&s->climb_mount = above;
-		return 0;
+		dentry = parent;
 	}
-	/* A root that is not its mount's: disconnected. */
-	if (dentry == parent)
-		return 1;
-	if (add_component(s, name, length & 0xff))
-		return 1;
-	*(volatile u64 *)&s->climb_dentry = parent;
+	*(volatile u64 *)&s->climb_dentry = dentry;
 	return 0;
 }
 
@@ -103,7 +114,8 @@ struct climb {
 	struct dentry *root;
 };
 
-/* One step towards the mount's root, with pointers that the verifier knows: before 6.2 the only
+/*
+ * Some steps towards the mount's root, with pointers that the verifier knows: before 6.2 the only
  * way to read without a helper call.
  */
 static long typed_step(u32 i, struct climb *climb)
@@ -111,15 +123,21 @@ static long typed_step(u32 i, struct climb *climb)
 	struct dentry *dentry = climb->dentry;
 	struct dentry *parent;
 
-	if (dentry == climb->root)
-		return 1;
-	parent = dentry->d_parent;
-	if (dentry == parent)
-		return 1;
-	if (add_component(climb->s, (u64)dentry->d_name.name, dentry->d_name.len & 0xff))
-		return 1;
-	climb->dentry = parent;
-	return 0;
+	for (u32 k = 0; k < AT_ONCE; k++) {
+		if (dentry == climb->root)
+			break;
+		parent = dentry->d_parent;
+		if (dentry == parent ||
+		    !add_component(climb->s, (u64)dentry->d_name.name, dentry->d_name.len & 0xff))
+			break;
+		dentry = parent;
+		if (k == AT_ONCE - 1) {
+			climb->dentry = dentry;
+			return 0;
+		}
+	}
+	climb->dentry = dentry;
+	return 1;
 }
 
 /* What a mount that belongs to no namespace, but to the kernel itself, makes of its files. */
@@ -163,7 +181,7 @@ static __always_inline void finish_path(struct gb_scratch *s)
 /* Climbs from `climb_dentry` and `climb_mount`. */
 static __always_inline void climb_on(struct gb_scratch *s)
 {
-	bpf_loop(2 * MAX_COMPONENTS, climb_step, &s, 0);
+	bpf_loop(MAX_COMPONENTS, climb_step, &s, 0);
 	finish_path(s);
 }
 
@@ -204,7 +222,7 @@ static __noinline void resolve(struct gb_scratch *s, struct dentry *dentry, stru
 	} else {
 		struct climb climb = { .s = s, .dentry = dentry, .root = mnt->mnt_root };
 
-		bpf_loop(MAX_COMPONENTS, typed_step, &climb, 0);
+		bpf_loop(MAX_COMPONENTS / AT_ONCE + 1, typed_step, &climb, 0);
 		s->climb_dentry = (u64)climb.dentry;
 	}
 	s->climb_mount = mount;

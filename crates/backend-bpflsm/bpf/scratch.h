@@ -107,6 +107,7 @@ struct gb_scratch {
 	u32 workload;
 	u32 incarnation;
 	u32 settings;
+	u32 audited;      /* a Block becomes a report */
 	u32 rate;
 	u32 source;       /* class of the subject's program, or GB_NONE */
 

@@ -31,7 +31,7 @@ static long split_step(u32 i, struct split *p)
 	p->at = at;
 	if (p->path[at & 4095] != '/')
 		return 0;
-	if (p->end > at + 1 && add_component(p->s, (u64)&p->path[(at + 1) & 4095], p->end - at - 1))
+	if (p->end > at + 1 && !add_component(p->s, (u64)&p->path[(at + 1) & 4095], p->end - at - 1))
 		return 1;
 	p->end = at;
 	return 0;
@@ -64,7 +64,6 @@ int gb_test(struct gb_question *q)
 {
 	struct view v;
 	struct gb_scratch *s;
-	u32 row = 0;
 
 	if (!view_table(&v, q->table))
 		return 1;
@@ -78,28 +77,21 @@ int gb_test(struct gb_question *q)
 	s->holding = q->holding;
 	s->event.flags = 0;
 	s->row_count = 0;
+	s->audited = v.head->audited;
 	s->source = 0;
 	if (!v.head->sources_trivial) {
 		take_path(s, 1, q->source_len);
-		s->source = source_of_path(&v);
+		s->source = gb_source_of_path(s->slot);
 	}
 	if (q->class == PROCESS || q->class == FILES) {
 		take_path(s, 0, q->object_len);
-		decide_path(&v);
+		gb_decide_path(s->slot);
 		if (q->below)
 			gb_judge_below(s->slot);
 	} else {
-		if (q->class == NETWORK)
-			row = v.head->network;
-		else if (q->class == CAPABILITIES)
-			row = v.head->capabilities;
-		else
-			row = v.head->presets;
-		s->rows[0] = word_at(v.table, row + q->row * 4);
-		s->row_count = 1;
-		gb_answer_for_subject(s->slot);
+		gb_decide_row(s->slot, q->class, q->row);
 	}
-	put_in_force(&v);
+	put_in_force(s);
 	q->verdict = s->verdict;
 	q->cause = s->cause;
 	q->rule = s->rule;

@@ -328,43 +328,26 @@ static __always_inline void add_pattern_rows(struct view *v, const struct gb_glo
 	bpf_loop(MAX_ROWS - 2, automata_step, v, 0);
 }
 
-/* Which trie is asked. */
-enum trie { TRIE_FILE, TRIE_PROCESS, TRIE_MAPPING, TRIE_SOURCES };
-
 /*
- * Finds all that a trie has on the path: `rows[0]` of paths and directories, then those of patterns.
+ * Finds all that the tables have on the path: `rows[0]` of paths and directories, then those of
+ * patterns.
  */
-__noinline int gb_find(u32 slot, u32 which)
+static __noinline void find_path(struct view *v, const struct gb_trie *trie, const struct gb_globs *globs)
 {
-	const struct gb_trie *trie;
-	const struct gb_globs *globs;
-	struct gb_scratch *s;
+	struct gb_scratch *s = v->s;
 	struct gb_place *place;
-	struct view v;
 
-	if (!view_of(&v, slot))
-		return 0;
-	s = v.s;
 	s->row_count = 1;
 	s->rows[0] = 0;
-	trie = which == TRIE_FILE ? &v.head->file :
-	       which == TRIE_PROCESS ? &v.head->process :
-	       which == TRIE_MAPPING ? &v.head->mapping : &v.head->sources;
-	walk_trie(&v, trie, 0, s->length);
-	place = place_at(&v, s->walk.node);
+	walk_trie(v, trie, 0, s->length);
+	place = place_at(v, s->walk.node);
 	if (!place)
-		return 0;
-	s->rows[0] = value_of(&v, place);
-	if (which == TRIE_SOURCES)
-		return 0;
-	if (s->walk.consumed >= s->walk.length) {
+		return;
+	s->rows[0] = value_of(v, place);
+	if (s->walk.consumed >= s->walk.length)
 		add_row(s, place->exact_globs);
-		return 0;
-	}
-	globs = which == TRIE_FILE ? &v.head->file_globs :
-		which == TRIE_PROCESS ? &v.head->process_globs : &v.head->mapping_globs;
-	add_pattern_rows(&v, globs, place->globs);
-	return 0;
+	else
+		add_pattern_rows(v, globs, place->globs);
 }
 
 #endif
