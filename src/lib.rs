@@ -26,9 +26,12 @@
 //! policy is immutable, can be shared between threads, and allocates nothing to decide.
 //!
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
-//! compiler and the reference evaluator that it is tested against. Nothing is enforced here: the
-//! verdict is the caller's to carry out.
+//! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
+//! carry out, unless the feature `bpf-lsm` is on: `backend_bpflsm` then binds compiled policies to
+//! cgroups, and the kernel decides by them.
 
+#[cfg(feature = "bpf-lsm")]
+pub use gambeson_backend_bpflsm as backend_bpflsm;
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 
