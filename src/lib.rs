@@ -27,11 +27,10 @@
 //!
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
 //! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
-//! carry out, unless the feature `bpf-lsm` is on: `backend_bpflsm` then binds compiled policies to
-//! cgroups, and the kernel decides by them.
+//! carry out; with the feature `bpf-lsm`, `gambeson::bpf_lsm` has the kernel do it.
 
 #[cfg(feature = "bpf-lsm")]
-pub use gambeson_backend_bpflsm as backend_bpflsm;
+pub use gambeson_backend_bpflsm as bpf_lsm;
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 

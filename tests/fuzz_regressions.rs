@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use xtask::fuzz::{Finding, glob, image, yaml};
+use xtask::fuzz::{Finding, event, glob, image, yaml};
 
 fn replay(target: &str, judge: fn(&[u8]) -> Finding) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,4 +34,9 @@ fn images_that_once_failed() -> io::Result<()> {
 #[test]
 fn globs_that_once_failed() -> io::Result<()> {
     replay("glob", glob)
+}
+
+#[test]
+fn events_that_once_failed() -> io::Result<()> {
+    replay("event", event)
 }

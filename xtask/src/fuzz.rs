@@ -1,10 +1,12 @@
 //! What the fuzz targets do with their bytes. It stands here, and not with the targets, so that
 //! an ordinary test can replay the inputs that once failed.
 
+mod events;
 mod globs;
 mod images;
 mod policies;
 
+pub use events::event;
 pub use globs::glob;
 pub use images::image;
 pub use policies::yaml;

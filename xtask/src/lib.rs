@@ -4,6 +4,7 @@ pub mod contenders;
 pub mod corpus;
 pub mod fuzz;
 pub mod judge;
+pub mod kernel;
 pub mod random;
 pub mod report;
 pub mod ruleset;

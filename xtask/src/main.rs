@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use xtask::{corpus, report, soak, vm};
+use xtask::{corpus, kernel, report, soak, vm};
 
 /// Counts allocations for the report.
 #[global_allocator]
@@ -19,6 +19,7 @@ cargo xtask corpus [DIR]                    check KubeArmor's own policies and s
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
                                             (default: 10000000 events, a new seed)
+cargo xtask kernel cost | verifier            what enforcement costs in kernels, and what it takes to load
 cargo xtask vm kernels | run ...            kernels in virtual machines; `cargo xtask vm` says more
 ";
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<bool, Error> {
     match arguments {
         ["bench-report"] => run_report(),
+        ["kernel", rest @ ..] => kernel::command_line::run(rest, &mut std::io::stdout()),
         ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
         ["corpus", folder] => run_corpus(Path::new(folder)),
         ["soak", options @ ..] => run_soak(options),

@@ -11,7 +11,7 @@ use gambeson_matcher::backend::{Backend as _, Finding, Require};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 
 use super::error::{BindError, EventError, KernelError, LoadError};
-use super::object::Loaded;
+use super::object::{self, Loaded};
 use super::options::{self, BindOptions, Scope};
 use super::pins::Pins;
 use super::ring::Ring;
@@ -64,6 +64,26 @@ impl fmt::Debug for Enforcer {
     }
 }
 
+/// The maps that both sides read and write, and what an element of each takes.
+const LAYOUT: [(&str, usize); 4] = [
+    ("workloads", abi::Workload::SIZE),
+    ("control", abi::Control::SIZE),
+    ("counters", abi::Counters::SIZE),
+    ("subjects", abi::Subject::SIZE),
+];
+
+/// Programs of another version lay elements out otherwise.
+fn check_size(map: &MapHandle, size: usize) -> Result<(), KernelError> {
+    if map.value_size() as usize == size {
+        return Ok(());
+    }
+    let problem = format!("its elements have {} bytes, not {size}", map.value_size());
+    Err(KernelError::new(
+        format!("use map `{}`", map.name().display()),
+        std::io::Error::other(problem),
+    ))
+}
+
 /// The support, less the hooks that nothing is attached to.
 fn attached(support: Support, loaded: &Loaded) -> Support {
     HOOKS.iter().fold(support, |support, hook| {
@@ -78,7 +98,7 @@ fn attached(support: Support, loaded: &Loaded) -> Support {
 }
 
 impl Enforcer {
-    /// Over maps that are new.
+    /// Over maps that are new. They must say that nothing is bound before a program is attached.
     pub(super) fn new(loaded: Loaded, support: Support) -> Result<Self, LoadError> {
         let map = loaded.map("workloads")?;
         let workloads = Workloads::new(map.as_fd(), map.max_entries())
@@ -98,6 +118,7 @@ impl Enforcer {
         let used = workloads.bound().map(|(_, current)| current.slot);
         let tables = Tables::adopt(loaded.map("tables")?, used)?;
         let mut enforcer = Self::over(loaded, support, workloads, tables)?;
+        enforcer.support = attached(enforcer.support, &enforcer.loaded);
         enforcer.take_over()?;
         Ok(enforcer)
     }
@@ -108,10 +129,13 @@ impl Enforcer {
         workloads: Workloads,
         tables: Tables,
     ) -> Result<Self, KernelError> {
+        for (map, size) in LAYOUT {
+            check_size(&loaded.map(map)?, size)?;
+        }
         let control = SharedArray::new(loaded.map("control")?.as_fd(), abi::Control::SIZE)
             .map_err(KernelError::io("share map `control`"))?;
         Ok(Self {
-            support: attached(support, &loaded),
+            support,
             scopes: loaded.map("scopes")?,
             subjects: loaded.map("subjects")?,
             counters: loaded.map("counters")?,
@@ -164,6 +188,13 @@ impl Enforcer {
                 self.tables.release(slot);
             }
         }
+        Ok(())
+    }
+
+    /// Attaches the programs to their hooks.
+    pub(super) fn attach(&mut self, object: &libbpf_rs::Object) -> Result<(), LoadError> {
+        object::attach(object, &mut self.loaded)?;
+        self.support = attached(self.support.clone(), &self.loaded);
         Ok(())
     }
 

@@ -68,8 +68,10 @@ impl BpfLsm {
             });
         }
         let settings = settings(options)?;
-        let loaded = object::load(object::embedded(), settings, &support)?;
+        let (object, loaded) = object::load(object::embedded(), settings, &support)?;
         let mut enforcer = Enforcer::new(loaded, support)?;
+        enforcer.attach(&object)?;
+        drop(object);
         if options.self_test {
             let result = enforcer
                 .self_test()

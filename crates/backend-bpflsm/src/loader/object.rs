@@ -3,7 +3,9 @@
 use std::os::fd::AsFd as _;
 
 use libbpf_rs::btf::types::{DataSec, Enum, Func, FuncProto, Typedef, Var};
-use libbpf_rs::{Btf, Link, MapCore as _, MapHandle, ObjectBuilder, OpenObject, ProgramHandle};
+use libbpf_rs::{
+    Btf, Link, MapCore as _, MapHandle, Object, ObjectBuilder, OpenObject, ProgramHandle,
+};
 
 use super::error::{KernelError, LoadError};
 use super::quiet::Quiet;
@@ -100,14 +102,13 @@ fn arguments(kernel: &Btf<'_>, function: &Func<'_>) -> Option<usize> {
     Some(prototype.len())
 }
 
-/// Loads the object, without the programs whose hooks this kernel lacks, and attaches it. A program
-/// that the kernel refuses is left out where enforcement doesn't hang on it. Where a step fails,
-/// nothing stays attached.
+/// Loads the object, without the programs whose hooks this kernel lacks. A program that the kernel
+/// refuses is left out where enforcement doesn't hang on it. Nothing is attached yet.
 pub(super) fn load(
     object: &[u8],
     settings: Settings,
     support: &Support,
-) -> Result<Loaded, LoadError> {
+) -> Result<(Object, Loaded), LoadError> {
     let quiet = Quiet::new();
     let kernel = Btf::from_vmlinux().map_err(KernelError::of("read the kernel's types"))?;
     let mut left_out = Vec::new();
@@ -116,7 +117,10 @@ pub(super) fn load(
         let opened = open(object, settings, support, &kernel, &left_out);
         let (step, error) = match opened {
             Ok(opened) => match opened.load() {
-                Ok(loaded) => return attach(&loaded),
+                Ok(object) => {
+                    let loaded = keep(&object)?;
+                    return Ok((object, loaded));
+                }
                 Err(error) => ("load them", error),
             },
             Err(error) => ("read them", error),
@@ -182,48 +186,52 @@ pub(super) fn has_loop(kernel: &Btf<'_>) -> bool {
         })
 }
 
-/// Attaches the programs, and keeps what is to be kept of the object.
-fn attach(loaded: &libbpf_rs::Object) -> Result<Loaded, LoadError> {
-    let mut maps = Vec::new();
-    for map in loaded.maps() {
+/// Keeps what is to be kept of the object: its programs and maps.
+fn keep(object: &Object) -> Result<Loaded, LoadError> {
+    let mut loaded = Loaded {
+        programs: Vec::new(),
+        maps: Vec::new(),
+        links: Vec::new(),
+    };
+    for map in object.maps() {
         let step = || format!("keep map `{}`", map.name().display());
-        maps.push(MapHandle::try_from(&map).map_err(KernelError::of(step()))?);
+        let handle = MapHandle::try_from(&map).map_err(KernelError::of(step()))?;
+        loaded.maps.push(handle);
     }
-    let mut programs = Vec::new();
-    let mut links = Vec::new();
-    for program in loaded.progs_mut() {
-        if !program.autoload() {
+    for program in object.progs_mut().filter(|program| program.autoload()) {
+        let name = program.name().to_string_lossy().into_owned();
+        let handle = ProgramHandle::try_from(&program)
+            .map_err(KernelError::of(format!("keep program `{name}`")))?;
+        loaded.programs.push(LoadedProgram { name, handle });
+    }
+    Ok(loaded)
+}
+
+/// Attaches the programs. One that the kernel refuses is left out where enforcement doesn't hang on
+/// it. From the first one on, whatever the maps say holds for every process.
+pub(super) fn attach(object: &Object, loaded: &mut Loaded) -> Result<(), LoadError> {
+    let _quiet = Quiet::new();
+    for program in object.progs_mut().filter(|program| program.autoload()) {
+        let section = program.section().to_string_lossy().into_owned();
+        // The rest are run by hand only.
+        if lsm_hook(&section).is_none() && !section.starts_with("tp_btf/") {
             continue;
         }
         let name = program.name().to_string_lossy().into_owned();
-        let section = program.section().to_string_lossy().into_owned();
-        let handle = ProgramHandle::try_from(&program)
-            .map_err(KernelError::of(format!("keep program `{name}`")))?;
-        programs.push(LoadedProgram {
-            name: name.clone(),
-            handle,
-        });
-        // The rest are run by hand only.
-        if lsm_hook(&section).is_some() || section.starts_with("tp_btf/") {
-            match program.attach() {
-                Ok(link) => links.push((name, link)),
-                Err(_) if !is_essential(&name) => {
-                    programs.pop();
-                }
-                Err(error) => {
-                    return Err(LoadError::Attach {
-                        program: name,
-                        source: Box::new(KernelError::of("attach it")(error)),
-                    });
-                }
+        match program.attach() {
+            Ok(link) => loaded.links.push((name, link)),
+            Err(_) if !is_essential(&name) => {
+                loaded.programs.retain(|program| program.name != name);
+            }
+            Err(error) => {
+                return Err(LoadError::Attach {
+                    program: name,
+                    source: Box::new(KernelError::of("attach it")(error)),
+                });
             }
         }
     }
-    Ok(Loaded {
-        programs,
-        maps,
-        links,
-    })
+    Ok(())
 }
 
 fn size_maps(open: &mut OpenObject, settings: Settings) -> libbpf_rs::Result<()> {

@@ -21,6 +21,8 @@ const PAGES_AT_ONCE: usize = 256;
 
 #[derive(Debug)]
 struct Slot {
+    /// The array's id. Reading it from the slot would make older kernels wait as an update does.
+    id: u32,
     hash: u64,
     pages: u32,
     users: u32,
@@ -71,18 +73,19 @@ impl Tables {
             *users.entry(slot).or_default() += 1;
         }
         for slot in 0..tables.last {
-            let Some(inner) = tables.inner(slot)? else {
+            let Some(users) = users.get(&slot).copied() else {
+                // Perhaps it holds a table that is unused; then that is overwritten.
                 tables.empty.push(slot);
                 continue;
             };
-            let pages = read(&inner, inner.max_entries())?;
-            let hash = hash(&pages);
-            let users = users.get(&slot).copied().unwrap_or_default();
-            tables.insert(slot, hash, inner.max_entries(), users);
-            if users == 0 {
-                tables.retired.push(slot);
-            }
+            let id = tables.id_in(slot)?;
+            let inner = open(id)?;
+            let hash = hash(&read(&inner, inner.max_entries())?);
+            tables.insert(slot, id, hash, inner.max_entries(), users);
         }
+        // Programs may still read what an earlier run has just put out of use.
+        let nothing = create(1)?;
+        tables.put(tables.last, &nothing)?;
         tables.fresh = tables.last;
         tables.empty.reverse();
         Ok(tables)
@@ -110,12 +113,16 @@ impl Tables {
         let inner = create(pages)?;
         fill(&inner, bytes)?;
         inner.freeze().map_err(KernelError::of("freeze a table"))?;
+        let id = libbpf_rs::MapInfo::new(inner.as_fd())
+            .map_err(KernelError::of("ask for a table's id"))?
+            .info
+            .id;
         let slot = self.vacant()?;
         if let Err(error) = self.put(slot, &inner) {
             self.empty.push(slot);
             return Err(error.into());
         }
-        self.insert(slot, hash, pages, 1);
+        self.insert(slot, id, hash, pages, 1);
         Ok(slot)
     }
 
@@ -188,8 +195,16 @@ impl Tables {
         Ok(slot)
     }
 
-    fn insert(&mut self, slot: u32, hash: u64, pages: u32, users: u32) {
-        self.slots.insert(slot, Slot { hash, pages, users });
+    fn insert(&mut self, slot: u32, id: u32, hash: u64, pages: u32, users: u32) {
+        self.slots.insert(
+            slot,
+            Slot {
+                id,
+                hash,
+                pages,
+                users,
+            },
+        );
         self.by_hash.entry(hash).or_default().push(slot);
     }
 
@@ -207,12 +222,11 @@ impl Tables {
     /// A slot that holds these very bytes.
     fn find(&self, hash: u64, bytes: &[u8]) -> Result<Option<u32>, KernelError> {
         for slot in self.by_hash.get(&hash).into_iter().flatten() {
-            let pages = self.slots.get(slot).map_or(0, |known| known.pages);
-            if pages as usize * abi::PAGE != bytes.len() {
+            let Some(known) = self.slots.get(slot) else {
                 continue;
-            }
-            if let Some(inner) = self.inner(*slot)?
-                && read(&inner, pages)? == bytes
+            };
+            if known.pages as usize * abi::PAGE == bytes.len()
+                && read(&open(known.id)?, known.pages)? == bytes
             {
                 return Ok(Some(*slot));
             }
@@ -220,19 +234,20 @@ impl Tables {
         Ok(None)
     }
 
-    fn inner(&self, slot: u32) -> Result<Option<MapHandle>, KernelError> {
+    /// The id of the array in a slot.
+    fn id_in(&self, slot: u32) -> Result<u32, KernelError> {
         let step = || format!("read slot {slot} of `tables`");
-        let id = self
-            .map
+        self.map
             .lookup(&slot.to_ne_bytes(), MapFlags::ANY)
-            .map_err(KernelError::of(step()))?;
-        let Some(id) = id.and_then(|id| Some(u32::from_ne_bytes(id.try_into().ok()?))) else {
-            return Ok(None);
-        };
-        MapHandle::from_map_id(id)
-            .map(Some)
-            .map_err(KernelError::of(step()))
+            .map_err(KernelError::of(step()))?
+            .and_then(|id| Some(u32::from_ne_bytes(id.try_into().ok()?)))
+            .ok_or_else(|| KernelError::new(step(), std::io::ErrorKind::NotFound))
     }
+}
+
+/// The array with this id.
+fn open(id: u32) -> Result<MapHandle, KernelError> {
+    MapHandle::from_map_id(id).map_err(KernelError::of("open a table"))
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -1,6 +1,6 @@
 //! Findings for people.
 
-use gambeson::backend_bpflsm::{BpfLsm, HOOKS, Support};
+use gambeson::bpf_lsm::{BpfLsm, HOOKS, Support};
 use gambeson::matcher::backend::{Backend as _, Finding, Gap, Support as _};
 
 use super::Carried;

@@ -1,6 +1,6 @@
 //! Findings for programs.
 
-use gambeson::backend_bpflsm::{BpfLsm, Support};
+use gambeson::bpf_lsm::{BpfLsm, Support};
 use gambeson::matcher::backend::{Backend as _, Gap, Support as _};
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ mod json;
 
 use std::io::Write as _;
 
-use gambeson::backend_bpflsm::BpfLsm;
+use gambeson::bpf_lsm::BpfLsm;
 use gambeson::matcher::CompiledPolicy;
 use gambeson::matcher::backend::{Backend as _, Gap, Report, Require, Support as _};
 use gambeson::policy_model::RuleId;

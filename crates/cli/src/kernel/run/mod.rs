@@ -9,7 +9,7 @@ mod summary;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gambeson::backend_bpflsm::{
+use gambeson::bpf_lsm::{
     BindError, BindOptions, BpfLsm, Counters, EventError, KernelError, LoadError, Options, Scope,
 };
 use gambeson::matcher::CompiledPolicy;

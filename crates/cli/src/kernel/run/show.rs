@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, SystemTime};
 
-use gambeson::backend_bpflsm::{KernelEvent, Reason};
+use gambeson::bpf_lsm::{KernelEvent, Reason};
 use gambeson::matcher::CompiledPolicy;
 use gambeson::policy_model::{
     Alert, AlertContext, Cause, Decision, RuleInfo, UnixTime, Verdict, Workload,

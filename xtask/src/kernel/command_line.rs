@@ -1,0 +1,81 @@
+//! `cargo xtask kernel`.
+
+use std::io::Write;
+
+use super::{build, cost, verifier};
+use crate::vm::{Kernel, Machine, Payload, UnderTest, kernels_under_test};
+
+/// What the errand takes.
+pub const HELP: &str = "\
+cargo xtask kernel cost [--kernel NAME…]      instructions that enforcement adds; writes benches/record/
+cargo xtask kernel verifier [--kernel NAME…] [--renew]
+                                              what the verifier goes through for each program, held to the record
+";
+
+/// Runs one errand; whether all is as it should be.
+///
+/// # Errors
+/// When guests can't be started or fail.
+pub fn run(arguments: &[&str], out: &mut dyn Write) -> Result<bool, Box<dyn std::error::Error>> {
+    let [errand, options @ ..] = arguments else {
+        return Err(HELP.into());
+    };
+    let renew = options.contains(&"--renew");
+    let kernels = match kernels(options)? {
+        UnderTest::Kernels(kernels) => kernels,
+        UnderTest::Skip(reason) => {
+            writeln!(out, "SKIPPED: {reason}")?;
+            return Ok(true);
+        }
+    };
+    match *errand {
+        "cost" => cost::run(&kernels, out),
+        "verifier" => verifier::run(&kernels, renew, out),
+        _ => Err(HELP.into()),
+    }
+}
+
+/// The kernels that are named, or else those under test.
+fn kernels(options: &[&str]) -> Result<UnderTest, Box<dyn std::error::Error>> {
+    let mut named = Vec::new();
+    let mut rest = options.iter().peekable();
+    while let Some(option) = rest.next() {
+        if *option != "--kernel" {
+            continue;
+        }
+        while let Some(name) = rest.next_if(|name| !name.starts_with("--")) {
+            named.push(Kernel::find(name)?);
+        }
+    }
+    if named.is_empty() {
+        return Ok(kernels_under_test()?);
+    }
+    Ok(UnderTest::Kernels(named))
+}
+
+/// Runs `kernel-guest` in a machine; what it prints.
+///
+/// # Errors
+/// When the machine can't run, or the program fails.
+pub fn in_guest(
+    machine: &Machine,
+    arguments: &[&str],
+    files: impl FnOnce(Payload) -> Payload,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let program = build::guest()?;
+    let argv = ["/usr/bin/kernel-guest"].iter().chain(arguments);
+    let payload = Payload::new(argv.copied()).executable(program, "/usr/bin/kernel-guest");
+    let outcome = machine.run(&files(payload))?;
+    let printed = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    if outcome.status.success() {
+        return Ok(printed);
+    }
+    Err(format!(
+        "{} on {}: {:?}\n{printed}{}",
+        arguments.join(" "),
+        machine.kernel.name,
+        outcome.status,
+        String::from_utf8_lossy(&outcome.stderr)
+    )
+    .into())
+}

@@ -1,0 +1,4 @@
+//! The half that runs in a guest.
+
+pub mod cost;
+pub mod verifier;

@@ -1,0 +1,11 @@
+//! What is proved and measured in kernels: `cargo xtask kernel`.
+//!
+//! Each errand has two halves: one starts guests and reads what they print, the other runs in the
+//! guest, in the program `kernel-guest`.
+
+pub mod build;
+pub mod command_line;
+pub mod cost;
+#[cfg(feature = "bpf-lsm")]
+pub mod guest;
+pub mod verifier;
