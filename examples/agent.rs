@@ -28,33 +28,25 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So many policies of a cgroup are kept for events that come late.
 const KEPT: usize = 8;
 
-#[derive(Default)]
-struct Arguments {
-    pin: Option<PathBuf>,
-    policies: PathBuf,
-    targets: Vec<Target>,
-}
-
 /// A cgroup, and what runs in it.
 struct Target {
     scope: Scope,
     workload: Workload,
 }
 
-fn arguments() -> Result<Arguments> {
-    let mut arguments = Arguments::default();
-    let mut given = std::env::args().skip(1);
-    while let Some(argument) = given.next() {
-        match argument.as_str() {
-            "--pin" => arguments.pin = Some(given.next().ok_or(USAGE)?.into()),
-            _ if arguments.policies.as_os_str().is_empty() => arguments.policies = argument.into(),
-            _ => arguments.targets.push(target(&argument)?),
+fn arguments() -> Result<(Option<PathBuf>, PathBuf, Vec<Target>)> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let (pin, rest) = match given.as_slice() {
+        [flag, pin, rest @ ..] if flag == "--pin" => (Some(pin.into()), rest),
+        rest => (None, rest),
+    };
+    match rest {
+        [policies, targets @ ..] if !targets.is_empty() => {
+            let targets: Result<_> = targets.iter().map(|given| target(given)).collect();
+            Ok((pin, policies.into(), targets?))
         }
+        _ => Err(USAGE.into()),
     }
-    if arguments.targets.is_empty() {
-        return Err(USAGE.into());
-    }
-    Ok(arguments)
 }
 
 /// Reads `CGROUP=NAMESPACE/LABEL=VALUE,…`.
@@ -186,19 +178,19 @@ fn changes(folder: &Path) -> Vec<(PathBuf, Option<SystemTime>)> {
 }
 
 fn main() -> Result<()> {
-    let arguments = arguments()?;
-    let mut agent = Agent::new(arguments.pin)?;
-    let mut seen = changes(&arguments.policies);
-    agent.apply(&arguments.policies, &arguments.targets)?;
+    let (pin, folder, targets) = arguments()?;
+    let mut agent = Agent::new(pin)?;
+    let mut seen = changes(&folder);
+    agent.apply(&folder, &targets)?;
     agent.remove_others()?;
     loop {
         let end = Instant::now() + LOOK;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             agent.watch(left)?;
         }
-        let found = changes(&arguments.policies);
+        let found = changes(&folder);
         if found != seen
-            && let Err(error) = agent.apply(&arguments.policies, &arguments.targets)
+            && let Err(error) = agent.apply(&folder, &targets)
         {
             eprintln!("the old policies stay in force: {error}");
         }
