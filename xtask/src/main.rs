@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use xtask::{corpus, kernel, report, soak, vm};
+use xtask::{conformance, corpus, kernel, report, soak, vm};
 
 /// Counts allocations for the report.
 #[global_allocator]
@@ -15,6 +15,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const HELP: &str = "\
 cargo xtask bench-report                    measure speed and size; writes benches/record/
+cargo xtask conformance [OPTION]...         hold backends to the scenarios in real kernels
+                                            (options: see xtask/src/conformance/command_line.rs)
 cargo xtask corpus [DIR]                    check KubeArmor's own policies and scenarios
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
@@ -50,6 +52,10 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
         ["kernel", rest @ ..] => kernel::command_line::run(rest, &mut std::io::stdout()),
         ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
         ["corpus", folder] => run_corpus(Path::new(folder)),
+        ["conformance", options @ ..] => {
+            let mut out = std::io::stdout().lock();
+            Ok(conformance::command_line::run(options, &root(), &mut out)?)
+        }
         ["soak", options @ ..] => run_soak(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -163,14 +163,23 @@ static __always_inline bool owns(struct inode *inode)
 	return inode && inode->i_uid.val == task->cred->fsuid.val;
 }
 
+/*
+ * The inode of a dentry, or NULL where the name is new.
+ *
+ * Some verifiers (6.4 to 6.12 and later) take a hook's dentries for ones that have an inode, and
+ * remove checks that say otherwise. So the dentry's type is given to its plain address first.
+ */
+static __always_inline struct inode *inode_of(struct dentry *dentry)
+{
+	if (bpf_rdonly_cast)
+		return TYPED(dentry, dentry)->d_inode;
+	return dentry->d_inode;
+}
+
 /* The inode whose owner counts: the object's, or for a new name its directory's. */
 static __always_inline struct inode *owned_inode(struct dentry *dentry)
 {
-	struct inode *inode = dentry->d_inode;
-
-	if (inode)
-		return inode;
-	return dentry->d_parent->d_inode;
+	return inode_of(dentry) ?: inode_of(dentry->d_parent);
 }
 
 static long below_step(u32 i, struct view *v)
