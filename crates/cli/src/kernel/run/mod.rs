@@ -127,7 +127,7 @@ fn watch(
         }
     })? > 0
     {}
-    let counted = Counted::between(&before, &enforcer.counters()?);
+    let counted = Counted::between(&before, &enforcer.counters()?, args.observe);
     enforcer.detach()?;
     show.finish(&counted, ended);
     for process in left? {
@@ -138,20 +138,23 @@ fn watch(
     Ok(ended)
 }
 
-/// What the programs have counted meanwhile.
+/// What the programs have counted meanwhile, beside events.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     lost: u64,
     throttled: u64,
     unresolved: u64,
+    /// What was to be denied passed.
+    only_observed: bool,
 }
 
 impl Counted {
-    const fn between(before: &Counters, after: &Counters) -> Self {
+    const fn between(before: &Counters, after: &Counters, only_observed: bool) -> Self {
         Self {
             lost: after.lost.saturating_sub(before.lost),
             throttled: after.throttled.saturating_sub(before.throttled),
             unresolved: after.unresolved.saturating_sub(before.unresolved),
+            only_observed,
         }
     }
 }

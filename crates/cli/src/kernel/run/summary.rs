@@ -21,13 +21,20 @@ pub(super) fn human(
         lost,
         throttled,
         unresolved,
+        ..
     } = counted;
+    let denied = if counted.only_observed {
+        "nothing was denied; "
+    } else {
+        ""
+    };
     let ended = match ended.signal() {
         Some(signal) => format!("signal {signal} ended the command"),
         None => format!("the command ended with status {}", ended.status()),
     };
-    let text =
-        format!("{lost} lost, {throttled} throttled, {unresolved} without a path; {ended}\n");
+    let text = format!(
+        "{lost} lost, {throttled} throttled, {unresolved} without a path; {denied}{ended}\n"
+    );
     out.extend_from_slice(text.as_bytes());
 }
 
