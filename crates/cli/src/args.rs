@@ -37,10 +37,6 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces
     Run(RunArgs),
-    /// Join a cgroup and become a command there: what `run` starts
-    #[cfg(feature = "bpf-lsm")]
-    #[command(name = "__exec-in-cgroup", hide = true)]
-    ExecInCgroup(ExecInCgroupArgs),
     /// Print the JSON Schema of policies or of events
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -128,10 +124,6 @@ closely as --require asks; 1 when not, or when the policies can't be read; 2 on 
 JSON: one line for each backend, with the keys backend, kernel, can_enforce, findings (name,
 present, reason, remedy) and, where policies are given, policies: require, met and rules (policy,
 rule, file, line and gaps, which have outcome, what and reason), and the gaps of no single rule.")]
-#[cfg_attr(
-    not(feature = "bpf-lsm"),
-    expect(dead_code, reason = "nothing reads them in a build without a backend")
-)]
 pub(crate) struct ProbeArgs {
     /// Policy files, and folders that are searched for them: says rule by rule how this kernel
     /// carries them out
@@ -166,10 +158,6 @@ besides; the last line has the key summary.
 Exit status: the command's own; 128 and the signal's number where a signal ended it; 126 when the
 command can't be executed, as when a policy denies that, and 127 when there is none of that name;
 1 when nothing was run, for one of the reasons that are named on standard error; 2 on wrong usage.")]
-#[cfg_attr(
-    not(feature = "bpf-lsm"),
-    expect(dead_code, reason = "nothing reads them in a build without a backend")
-)]
 pub(crate) struct RunArgs {
     /// Policy files, and folders that are searched for them
     #[arg(long, value_name = "PATH", required_unless_present = "observe", num_args = 1..)]
@@ -201,23 +189,8 @@ pub(crate) struct RunArgs {
     pub(crate) subject: SubjectArgs,
 }
 
-/// What `run` starts in its own place.
-#[cfg(feature = "bpf-lsm")]
-#[derive(Debug, Args)]
-pub(crate) struct ExecInCgroupArgs {
-    /// The cgroup's directory
-    pub(crate) cgroup: PathBuf,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
 /// How policies are carried out.
 #[derive(Debug, Clone, Args)]
-#[cfg_attr(
-    not(feature = "bpf-lsm"),
-    expect(dead_code, reason = "nothing reads them in a build without a backend")
-)]
 pub(crate) struct CarryingArgs {
     /// What carries them out
     #[arg(long, value_enum, default_value_t)]

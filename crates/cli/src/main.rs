@@ -34,6 +34,11 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    // Not a command for people, and so unknown to help, manual and completions.
+    #[cfg(feature = "bpf-lsm")]
+    if let Some(status) = kernel::exec_in_cgroup(std::env::args_os()) {
+        return ExitCode::from(status);
+    }
     let cli = Cli::parse();
     let ended = match &cli.command {
         Command::Lint(args) => lint::run(args),
@@ -42,8 +47,6 @@ fn main() -> ExitCode {
         Command::Probe(args) => kernel::probe(args),
         #[cfg(feature = "bpf-lsm")]
         Command::Run(args) => kernel::run(args),
-        #[cfg(feature = "bpf-lsm")]
-        Command::ExecInCgroup(args) => Ok(kernel::exec_in_cgroup(args)),
         #[cfg(not(feature = "bpf-lsm"))]
         Command::Probe(_) => Err(Failure::NoBackend { command: "probe" }),
         #[cfg(not(feature = "bpf-lsm"))]

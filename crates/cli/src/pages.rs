@@ -39,7 +39,7 @@ pub(crate) fn manual() -> Result<Outcome, Failure> {
     let mut notes = Vec::new();
     man.render_extra_section(&mut notes)?;
     append(&mut page, &notes, ".SH ");
-    for subcommand in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+    for subcommand in command.get_subcommands() {
         section(&mut page, subcommand)?;
     }
     print(&page)

@@ -76,7 +76,6 @@ impl Child {
         let process = Command::new("/proc/self/exe")
             .arg(join::NAME)
             .arg(cgroup.path())
-            .arg("--")
             .args(command)
             .spawn()
             .map_err(StartError::of("the command can't be started"))?;
