@@ -81,10 +81,12 @@ int BPF_PROG(gb_file_open, struct file *file)
 	if (flags & FMODE_EXEC_OPEN)
 		return 0;
 	if (inode->i_sb->s_magic == PROC_SUPER_MAGIC && tells_of_another(inode)) {
-		int result = preset_event(PROTECT_PROC, GB_HOOK_FILE_OPEN);
+		int result = 0;
 
-		if (!result && is_environ(file->f_path.dentry))
+		if (is_environ(file->f_path.dentry))
 			result = preset_event(PROTECT_ENV, GB_HOOK_FILE_OPEN);
+		if (!result)
+			result = preset_event(PROTECT_PROC, GB_HOOK_FILE_OPEN);
 		if (result)
 			return result;
 	}
@@ -175,6 +177,9 @@ int BPF_PROG(gb_mmap_file, struct file *file, unsigned long reqprot, unsigned lo
 		return 0;
 	if (in_exec())
 		return is_doomed();
+	/* As with inodes: some verifiers take it for granted that there is a file. */
+	if (bpf_rdonly_cast)
+		file = TYPED(file, file);
 	if (!file)
 		return prot & PROT_EXEC ? preset_event(ANONYMOUS_MAP_EXEC, GB_HOOK_MMAP_FILE) : 0;
 	if (prot & PROT_EXEC)

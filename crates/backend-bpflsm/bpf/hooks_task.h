@@ -38,18 +38,60 @@ int BPF_PROG(gb_task_free, struct task_struct *task)
 	return 0;
 }
 
-/* A task changes its cgroup: those that belonged nowhere are looked up again, labels stay. */
+struct upward {
+	u64 state; /* the subsystem state of the cgroup to look at */
+	u32 workload;
+};
+
+/* Looks for the deepest bound cgroup, upwards. */
+static long upward_step(u32 i, struct upward *u)
+{
+	struct cgroup_subsys_state *state = (void *)u->state;
+	u64 id = BPF_CORE_READ(state, cgroup, kn, id);
+	u32 *workload = bpf_map_lookup_elem(&scopes, &id);
+
+	if (workload) {
+		u->workload = *workload;
+		return 1;
+	}
+	u->state = (u64)BPF_CORE_READ(state, parent);
+	return !u->state;
+}
+
+/*
+ * A task changes its cgroup. Into a bound one: it is labelled at once, so that it can't leave again
+ * without a label. Out of one: its label stays. Tasks that belonged nowhere are looked up again.
+ */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(gb_cgroup_attach, struct cgroup *to, const char *path, struct task_struct *task)
 {
-	struct gb_control *c = control_of();
 	struct gb_subject *label = bpf_task_storage_get(&subjects, task, 0, 0);
+	struct upward u = { .state = (u64)&to->self, .workload = GB_NONE };
+	struct gb_control *c = control_of();
 	u64 key = (u64)task;
+	struct gb_workload *w;
 
-	if (label && label->workload < GB_MAX_WORKLOADS)
-		bpf_map_update_elem(&strays, &key, label, 0);
-	if (c && !__sync_add_and_fetch(&c->epoch, 1))
+	if (!c)
+		return 0;
+	if (!__sync_add_and_fetch(&c->epoch, 1))
 		__sync_add_and_fetch(&c->epoch, 1);
+	if (label && label->workload < GB_MAX_WORKLOADS && label->workload != c->host_workload) {
+		bpf_map_update_elem(&strays, &key, label, 0);
+		return 0;
+	}
+	if (label && label->workload == GB_EXEMPT)
+		return 0;
+	bpf_loop(MAX_CGROUP_DEPTH, upward_step, &u, 0);
+	if (u.workload >= GB_MAX_WORKLOADS)
+		return 0;
+	w = bpf_map_lookup_elem(&workloads, &u.workload);
+	label = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!w || !label)
+		return 0;
+	label->source_generation = 0;
+	label->incarnation = w->incarnation;
+	label->workload = u.workload;
+	label->epoch = 0;
 	return 0;
 }
 

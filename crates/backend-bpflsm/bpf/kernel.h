@@ -197,6 +197,22 @@ struct socket {
 	struct sock *sk;
 } RELOCATED;
 
+struct kernfs_node {
+	u64 id;
+} RELOCATED;
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+} RELOCATED;
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+} RELOCATED;
+
 struct bpf_map {
 	u32 id;
 } RELOCATED;
@@ -211,7 +227,6 @@ struct bpf_prog {
 
 struct user_namespace;
 struct iattr;
-struct cgroup;
 struct msghdr;
 struct sockaddr;
 

@@ -99,7 +99,8 @@ static int prepare(struct act *a)
 			return errno;
 		segment.shm_perm.uid = getuid() + STRANGER;
 		segment.shm_perm.gid = STRANGER;
-		segment.shm_perm.mode = 0600;
+		/* Whoever made it stays an owner to the kernel. */
+		segment.shm_perm.mode = 0;
 		a->fd = id;
 		return said(shmctl(id, IPC_SET, &segment));
 	}
