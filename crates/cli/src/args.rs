@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and its help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -19,7 +20,7 @@ use gambeson::policy_model::Postures;
     propagate_version = true,
     max_term_width = 100,
     after_help = "Exit status: 0 when all is well, 1 when a policy or an event is wrong or can't \
-                  be read, 2 on wrong usage."
+                  be read, 2 on wrong usage. `run` ends with the status of its command."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     Lint(LintArgs),
     /// Judge events by the policies that apply to a workload
     Decide(DecideArgs),
+    /// Find out what this machine's kernel can enforce, and what is missing
+    Probe(ProbeArgs),
+    /// Run a command under policies that the kernel enforces
+    Run(RunArgs),
     /// Print the JSON Schema of policies or of events
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -103,6 +108,102 @@ pub(crate) struct DecideArgs {
     pub(crate) subject: SubjectArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("of-policies")
+        .args(["posture", "namespace", "label", "container", "host", "node_label", "workload", "lenient", "root"])
+        .multiple(true)
+        .requires("policies"),
+    after_help = "Examples:
+  gambeson probe
+  gambeson probe --json --policies examples/policies --namespace production --label app=checkout
+
+Exit status: 0 when the kernel can enforce and, where policies are given, carries them out as
+closely as --require asks; 1 when not, or when the policies can't be read; 2 on wrong usage.
+
+JSON: one line for each backend, with the keys backend, kernel, can_enforce, findings (name,
+present, reason, remedy) and, where policies are given, policies: require, met and rules (policy,
+rule, file, line and gaps, which have outcome, what and reason), and the gaps of no single rule.")]
+pub(crate) struct ProbeArgs {
+    /// Policy files, and folders that are searched for them: says rule by rule how this kernel
+    /// carries them out
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) carrying: CarryingArgs,
+    /// Print for programs: one JSON object on a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gambeson run --policies examples/policies --namespace production --label app=web -- /bin/sh
+  gambeson run --audit --json --output alerts.jsonl --policies policies --workload web.json -- ./web
+  gambeson run --observe -- /usr/bin/make
+
+The command runs in a cgroup of its own, which is removed at the end; processes that the command
+leaves behind are ended then, and named. Needs root. What can't be enforced on this kernel is told
+by `gambeson probe`.
+
+Alerts go to standard error, or to the file of --output: one line for each, and a summary at the
+end. JSON: one line for each, KubeArmor's alert with the keys Verdict, Rule, RuleFile and RuleLine
+besides; the last line has the key summary.
+
+Exit status: the command's own; 128 and the signal's number where a signal ended it; 126 when the
+command can't be executed, as when a policy denies that, and 127 when there is none of that name;
+1 when nothing was run, for one of the reasons that are named on standard error; 2 on wrong usage.")]
+pub(crate) struct RunArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required_unless_present = "observe", num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Deny nothing: report what would be denied
+    #[arg(long, conflicts_with = "observe")]
+    pub(crate) audit: bool,
+    /// Deny nothing, and show every process, file, socket and capability, allowed or not
+    #[arg(long)]
+    pub(crate) observe: bool,
+    #[command(flatten)]
+    pub(crate) carrying: CarryingArgs,
+    /// Print alerts for programs: one JSON object on a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where alerts go
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The cgroup below which the command's is made; by default that of this process
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cgroup_parent: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+/// How policies are carried out.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CarryingArgs {
+    /// What carries them out
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) backend: Backend,
+    /// How closely
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) require: Requirement,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+}
+
 /// Whose events they are: a pod's, the host's, or those of a workload described in a file.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Workload (one of --namespace, --host, --workload)")]
@@ -111,10 +212,10 @@ pub(crate) struct SubjectArgs {
     #[arg(long, value_name = "NS", conflicts_with_all = ["host", "workload"])]
     pub(crate) namespace: Option<String>,
     /// A label of the pod; may be repeated, or hold several: `a=b,c=d`
-    #[arg(long, value_name = "K=V", requires = "namespace", conflicts_with_all = ["host", "workload"], value_parser = labels)]
+    #[arg(long, value_name = "K=V", conflicts_with_all = ["host", "workload"], value_parser = labels)]
     pub(crate) label: Vec<Pairs>,
     /// The pod's container
-    #[arg(long, value_name = "NAME", requires = "namespace", conflicts_with_all = ["host", "workload"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["host", "workload"])]
     pub(crate) container: Option<String>,
     /// The host
     #[arg(long, conflicts_with = "workload")]
@@ -165,6 +266,26 @@ pub(crate) enum Format {
     Human,
     /// For programs: one JSON object on a line
     Json,
+}
+
+/// What carries policies out in a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Backend {
+    /// BPF programs on the hooks of the kernel's security modules
+    #[default]
+    BpfLsm,
+}
+
+/// How closely policies are to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Requirement {
+    /// Just as the decision model says
+    Exact,
+    /// What is to be denied is denied; more may be, or be reported otherwise
+    #[default]
+    Strict,
+    /// As far as the kernel can
+    BestEffort,
 }
 
 /// What carries a decision out.

@@ -25,6 +25,16 @@ pub(crate) enum Failure {
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// A command that works on the kernel, in a build that has nothing to work on it with.
+    #[cfg(not(feature = "bpf-lsm"))]
+    #[error(
+        "`gambeson {command}` needs a build with the feature `bpf-lsm`: `cargo install --path crates/cli --features bpf-lsm`"
+    )]
+    NoBackend { command: &'static str },
+    /// What goes wrong between policies and the kernel.
+    #[cfg(feature = "bpf-lsm")]
+    #[error(transparent)]
+    Kernel(#[from] crate::kernel::KernelFailure),
     /// Answers that can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),

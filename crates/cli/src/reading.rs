@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use gambeson::policy_model::{
-    Diagnostic, Mode, PolicySet, ReadError, Reader, Reading, Severity, SourceMap, render_human,
+    Diagnostic, Enforcement, Mode, PolicySet, ReadError, Reader, Reading, Selection, Severity,
+    SourceMap, Workload, render_human,
 };
 
 use crate::args::ReadingArgs;
@@ -87,6 +88,23 @@ pub(crate) fn policies(
     match reading.into_set() {
         Ok(policies) => Ok((policies, sources)),
         Err(error) => Err(Failure::Policies(error.to_string())),
+    }
+}
+
+/// Says so where no rule applies to the workload.
+pub(crate) fn note_nothing_applies(
+    policies: &PolicySet,
+    workload: &Workload,
+    selection: &Selection,
+) {
+    if selection.rules().is_empty() {
+        crate::note(match policies.policies().len() {
+            _ if workload.enforcement_mode() == Enforcement::Disabled => {
+                "the workload's annotation disables all policies, so every event is allowed"
+            }
+            0 => "no policy was found, so every event is allowed",
+            _ => "no policy applies to this workload, so every event is allowed",
+        });
     }
 }
 

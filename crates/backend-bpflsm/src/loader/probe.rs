@@ -184,12 +184,12 @@ fn typed(mut support: Support, types: &Btf<'_>) -> Support {
     let storage = map_kind(types, "task storage", "BPF_MAP_TYPE_TASK_STORAGE", "5.11");
     let ring = map_kind(types, "ring buffer", "BPF_MAP_TYPE_RINGBUF", "5.8");
     support = support.required(storage).required(ring);
-    support = support.noted(if object::has_loop(types) {
+    support = support.required(if object::has_loop(types) {
         Finding::present("bpf_loop", "the kernel has BPF_FUNC_loop")
     } else {
         Finding::missing(
             "bpf_loop",
-            "the kernel has no BPF_FUNC_loop; loops are bounded closer",
+            "the kernel has no BPF_FUNC_loop, without which paths can't be walked",
         )
         .remedy("boot Linux 5.17 or later")
     });

@@ -4,6 +4,7 @@ use gambeson::matcher::reference::Evaluator;
 use gambeson::matcher::{Compile as _, CompileError, CompiledPolicy, Config};
 use gambeson::policy_model::{Decision, Diagnostic, Event, RuleId, RuleInfo, Selection};
 
+use super::rule::Rules;
 use crate::args;
 
 /// The compiled tables, or the reference evaluator. Both give the same decisions.
@@ -32,18 +33,20 @@ impl Engine {
         }
     }
 
-    pub(crate) fn rule(&self, id: RuleId) -> Option<RuleInfo<'_>> {
-        match self {
-            Self::Compiled(policy) => policy.rule(id),
-            Self::Reference(evaluator) => evaluator.rule(id).map(RuleInfo::from),
-        }
-    }
-
     /// What was doubtful when the policies were compiled.
     pub(crate) fn warnings(&self) -> &[Diagnostic] {
         match self {
             Self::Compiled(policy) => policy.warnings(),
             Self::Reference(_) => &[],
+        }
+    }
+}
+
+impl Rules for Engine {
+    fn rule(&self, id: RuleId) -> Option<RuleInfo<'_>> {
+        match self {
+            Self::Compiled(policy) => policy.rule(id),
+            Self::Reference(evaluator) => evaluator.rule(id).map(RuleInfo::from),
         }
     }
 }

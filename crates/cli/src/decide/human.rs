@@ -3,8 +3,8 @@
 use anstyle::Style;
 use gambeson::policy_model::{Cause, Decision, Event, Verdict};
 
-use super::engine::Engine;
 use super::object;
+use super::rule::Rules;
 use crate::style::{self, pad, paint};
 use crate::text::{printable, shortened};
 
@@ -60,11 +60,23 @@ impl HumanAnswers {
     pub(crate) fn answer(
         &mut self,
         out: &mut Vec<u8>,
-        engine: &Engine,
+        rules: &impl Rules,
         event: &Event<'_>,
         decision: Decision,
     ) {
-        let rule = decision.rule().and_then(|id| engine.rule(id));
+        self.answer_because(out, rules, event, decision, "no rule");
+    }
+
+    /// As [`HumanAnswers::answer`]; `otherwise` stands where neither a rule nor the posture decided.
+    pub(crate) fn answer_because(
+        &mut self,
+        out: &mut Vec<u8>,
+        rules: &impl Rules,
+        event: &Event<'_>,
+        decision: Decision,
+        otherwise: &str,
+    ) {
+        let rule = decision.rule().and_then(|id| rules.rule(id));
         let (policy, field, place) = match (&rule, decision.cause) {
             (Some(rule), _) => (
                 printable(rule.policy.as_bytes()),
@@ -72,7 +84,7 @@ impl HumanAnswers {
                 printable(format!("{}:{}", rule.file, rule.line).as_bytes()),
             ),
             (None, Cause::Posture) => ("default posture".to_owned(), String::new(), String::new()),
-            (None, _) => ("no rule".to_owned(), String::new(), String::new()),
+            (None, _) => (otherwise.to_owned(), String::new(), String::new()),
         };
         let source = event
             .source

@@ -1,22 +1,22 @@
 //! `gambeson decide`: events in, verdicts out.
 
 mod engine;
-mod human;
+pub(crate) mod human;
 mod json;
 mod lines;
 mod object;
 mod progress;
-mod rule;
+pub(crate) mod rule;
 mod subject;
-mod summary;
-mod tally;
+pub(crate) mod summary;
+pub(crate) mod tally;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, StdoutLock, Write as _};
 use std::path::Path;
 
 use gambeson::matcher::Config;
-use gambeson::policy_model::{Decision, Enforcement, Event};
+use gambeson::policy_model::{Decision, Event};
 
 use self::engine::Engine;
 use self::human::HumanAnswers;
@@ -29,14 +29,14 @@ use crate::args::{DecideArgs, Format};
 use crate::failure::Failure;
 use crate::{reading, style};
 
-pub(crate) use self::subject::workload_from;
+pub(crate) use self::subject::{workload, workload_from};
 
 /// Answers are written when this many bytes have come together, and before every read.
 const FLUSH_AT: usize = 64 << 10;
 
 /// Judges the events.
 pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
-    let workload = subject::workload(&args.subject)?;
+    let workload = workload(&args.subject)?;
     let (policies, sources) = reading::policies(&args.policies, &args.reading)?;
     let selection = policies.select(&workload);
     let mut config = Config::default();
@@ -48,15 +48,7 @@ pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
     }
     let engine = Engine::new(args.engine, &selection, &config)?;
     reading::warn(engine.warnings(), &sources);
-    if selection.rules().is_empty() {
-        crate::note(match policies.policies().len() {
-            _ if workload.enforcement_mode() == Enforcement::Disabled => {
-                "the workload's annotation disables all policies, so every event is allowed"
-            }
-            0 => "no policy was found, so every event is allowed",
-            _ => "no policy applies to this workload, so every event is allowed",
-        });
-    }
+    reading::note_nothing_applies(&policies, &workload, &selection);
 
     let events = Events::open(&args.events)?;
     let progress = Progress::new(events.typed, events.length);

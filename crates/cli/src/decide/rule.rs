@@ -1,8 +1,19 @@
 //! What is kept of each rule that has decided something.
 
+use gambeson::matcher::CompiledPolicy;
 use gambeson::policy_model::{RuleId, RuleInfo};
 
-use super::engine::Engine;
+/// Knows the rules that decide.
+pub(crate) trait Rules {
+    /// What is told of a rule; `None` where there is none of that number.
+    fn rule(&self, id: RuleId) -> Option<RuleInfo<'_>>;
+}
+
+impl Rules for CompiledPolicy {
+    fn rule(&self, id: RuleId) -> Option<RuleInfo<'_>> {
+        self.rule(id)
+    }
+}
 
 /// A value for each rule that has decided something, made at its first decision.
 #[derive(Debug)]
@@ -13,16 +24,16 @@ impl<T> PerRule<T> {
         Self(Vec::new())
     }
 
-    /// The rule's value; `None` where the engine knows no such rule.
+    /// The rule's value; `None` where there is no such rule.
     pub(crate) fn get<'e>(
         &mut self,
-        engine: &'e Engine,
+        rules: &'e impl Rules,
         id: RuleId,
         make: impl FnOnce(RuleInfo<'e>) -> T,
     ) -> Option<&mut T> {
         let index = usize::try_from(id.0).ok()?;
         if self.0.get(index).is_none_or(Option::is_none) {
-            let value = make(engine.rule(id)?);
+            let value = make(rules.rule(id)?);
             if self.0.len() <= index {
                 self.0.resize_with(index + 1, || None);
             }

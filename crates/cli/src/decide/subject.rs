@@ -7,14 +7,19 @@ use gambeson::policy_model::Workload;
 use crate::args::SubjectArgs;
 use crate::failure::Failure;
 
+/// Kubernetes's, where none is given.
+const DEFAULT_NAMESPACE: &str = "default";
+
 /// The workload that the arguments describe.
 pub(crate) fn workload(args: &SubjectArgs) -> Result<Workload, Failure> {
     if let Some(file) = &args.workload {
         return workload_from(file);
     }
-    let (mut workload, labels) = match &args.namespace {
-        Some(namespace) => (Workload::pod(namespace), &args.label),
-        None => (Workload::host(), &args.node_label),
+    let (mut workload, labels) = if args.host {
+        (Workload::host(), &args.node_label)
+    } else {
+        let namespace = args.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        (Workload::pod(namespace), &args.label)
     };
     for (key, value) in labels.iter().flat_map(|pairs| &pairs.0) {
         workload = workload.label(key, value);

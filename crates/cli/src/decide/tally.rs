@@ -2,8 +2,7 @@
 
 use gambeson::policy_model::{Cause, Decision, RuleInfo, Verdict};
 
-use super::engine::Engine;
-use super::rule::PerRule;
+use super::rule::{PerRule, Rules};
 
 /// Counts for Allow, Audit and Block.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,11 +51,11 @@ impl<'e> Tally<'e> {
         }
     }
 
-    pub(crate) fn count(&mut self, engine: &'e Engine, decision: Decision) {
+    pub(crate) fn count(&mut self, rules: &'e impl Rules, decision: Decision) {
         self.verdicts.add(decision.verdict);
         match decision.cause {
             Cause::Rule(id) => {
-                let counted = self.rules.get(engine, id, |rule| (rule, Counts::default()));
+                let counted = self.rules.get(rules, id, |rule| (rule, Counts::default()));
                 if let Some((_, counts)) = counted {
                     counts.add(decision.verdict);
                 }

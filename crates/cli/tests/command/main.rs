@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod kernel;
+#[cfg(test)]
 mod lint;
 #[cfg(test)]
 mod readme;

@@ -39,7 +39,15 @@ fn the_first_command_prints_what_the_readme_shows() {
 #[test]
 fn every_command_is_in_the_readme() {
     let readme = std::fs::read_to_string(project().join("README.md")).unwrap();
-    for command in ["lint", "decide", "schema", "completions", "man"] {
+    for command in [
+        "lint",
+        "decide",
+        "probe",
+        "run",
+        "schema",
+        "completions",
+        "man",
+    ] {
         assert!(
             readme.contains(&format!("`gambeson {command}")),
             "{command}"

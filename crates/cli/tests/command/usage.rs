@@ -11,6 +11,13 @@ fn wrong_usage_ends_with_status_2() {
             .copied()
             .collect()
     };
+    let run_under = |extra: &[&'static str]| -> Vec<&'static str> {
+        ["run", "--policies", "examples/policies"]
+            .iter()
+            .chain(extra)
+            .copied()
+            .collect()
+    };
     for args in [
         vec![],
         vec!["judge"],
@@ -37,6 +44,17 @@ fn wrong_usage_ends_with_status_2() {
         decide(&["--namespace", "production", "--posture", "process=block"]),
         decide(&["--namespace", "production", "--posture", "file=deny"]),
         decide(&["--namespace", "production", "--engine", "jit"]),
+        run_under(&[]),
+        run_under(&["--"]),
+        run_under(&["true"]),
+        run_under(&["--audit", "--observe", "--", "true"]),
+        run_under(&["--require", "nearly", "--", "true"]),
+        run_under(&["--backend", "seccomp", "--", "true"]),
+        run_under(&["--host", "--label", "app=web", "--", "true"]),
+        vec!["run", "--label", "app=web", "--", "true"],
+        vec!["probe", "--label", "app=web"],
+        vec!["probe", "--root", "/"],
+        vec!["probe", "--policies"],
     ] {
         let ended = run(&args);
         assert_eq!(ended.status, 2, "{args:?}: {}", ended.err);
@@ -51,7 +69,7 @@ fn wrong_usage_ends_with_status_2() {
 
 #[test]
 fn help_has_examples_that_name_the_command() {
-    for command in ["lint", "decide", "completions"] {
+    for command in ["lint", "decide", "probe", "run", "completions"] {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0);
         let (_, examples) = ended.out.split_once("Examples:\n").expect("examples");
@@ -87,11 +105,18 @@ fn the_manual_page_covers_every_command() {
     let ended = run(&["man"]);
     assert_eq!(ended.status, 0);
     assert!(ended.out.contains(".TH gambeson 1"));
-    for command in ["LINT", "DECIDE", "SCHEMA", "COMPLETIONS"] {
+    for command in ["LINT", "DECIDE", "PROBE", "RUN", "SCHEMA", "COMPLETIONS"] {
         assert!(
             ended.out.contains(&format!(".SH \"GAMBESON {command}\"")),
             "{command}"
         );
     }
     assert!(ended.out.contains("\\-\\-node\\-label"));
+    // What a script needs to know.
+    for status in ["126", "127", "Exit status: 0 when the kernel can enforce"] {
+        assert!(ended.out.contains(status), "{status}");
+    }
+    // What only the command itself starts.
+    assert!(!ended.out.contains("cgroup DIR"), "{}", ended.out);
+    assert!(!ended.out.to_lowercase().contains("exec\\-in\\-cgroup"));
 }

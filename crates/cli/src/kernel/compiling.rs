@@ -1,0 +1,31 @@
+//! Policies, compiled for what carries them out.
+
+use std::path::{Path, PathBuf};
+
+use gambeson::matcher::{Compile as _, CompiledPolicy, Config};
+use gambeson::policy_model::{Postures, Workload};
+
+use crate::args::ReadingArgs;
+use crate::failure::Failure;
+use crate::reading;
+
+/// Compiles what applies to a workload whose root is this machine's, unless another one is given.
+pub(crate) fn compile(
+    paths: &[PathBuf],
+    reading: &ReadingArgs,
+    posture: Option<Postures>,
+    workload: &Workload,
+) -> Result<CompiledPolicy, Failure> {
+    let (policies, sources) = reading::policies(paths, reading)?;
+    let selection = policies.select(workload);
+    let root = reading.root.as_deref().unwrap_or(Path::new("/"));
+    let config = Config::default()
+        .root(root)
+        .posture(posture.unwrap_or_default());
+    let compiled = selection.compile(&config)?;
+    reading::warn(compiled.warnings(), &sources);
+    if !paths.is_empty() {
+        reading::note_nothing_applies(&policies, workload, &selection);
+    }
+    Ok(compiled)
+}
