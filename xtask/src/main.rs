@@ -19,7 +19,8 @@ cargo xtask corpus [DIR]                    check KubeArmor's own policies and s
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
                                             (default: 10000000 events, a new seed)
-cargo xtask kernel cost | verifier            what enforcement costs in kernels, and what it takes to load
+cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
+                                            `cargo xtask kernel` says more
 cargo xtask vm kernels | run ...            kernels in virtual machines; `cargo xtask vm` says more
 ";
 

@@ -1,6 +1,6 @@
-//! Builds the program that runs in guests.
+//! Builds the programs that run in guests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds `kernel-guest`; its file.
@@ -28,4 +28,25 @@ pub fn guest() -> Result<PathBuf, String> {
         .filter_map(|line| line.get("executable")?.as_str().map(PathBuf::from))
         .last()
         .ok_or_else(|| "cargo names no executable".to_owned())
+}
+
+/// Builds the worker, statically linked, beside another program; its file.
+///
+/// # Errors
+/// When the C compiler can't be started or fails.
+pub fn worker(beside: &Path) -> Result<PathBuf, String> {
+    let program = beside.with_file_name("kernel-guest-worker");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernel/guest/worker.c");
+    let output = Command::new("cc")
+        .args(["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args([&program, &source])
+        .output()
+        .map_err(|error| format!("cc can't be started: {error}"))?;
+    if output.status.success() {
+        return Ok(program);
+    }
+    Err(format!(
+        "cc failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
 }

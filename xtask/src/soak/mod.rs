@@ -40,7 +40,7 @@ impl fmt::Display for Failure {
 }
 
 /// A rule on one line.
-fn describe(rule: &Rule) -> String {
+pub(crate) fn describe(rule: &Rule) -> String {
     let Rule {
         policy,
         action,
