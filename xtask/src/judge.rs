@@ -90,7 +90,7 @@ impl fmt::Display for Judged<'_> {
         write!(
             f,
             "{}: {carrier}: {outcome}, expected {expected}",
-            step.event
+            step.describe()
         )
     }
 }
@@ -135,21 +135,43 @@ pub fn judge(scenario: &Scenario) -> Result<Vec<Judged<'_>>, JudgeError> {
         let workload = Workload::from_json(&workload.to_string())?;
         let selection = select(scenario, &workload)?;
         let engines = Engines::new(&selection)?;
-        let line = step.event.to_string();
-        let event = Event::from_json(&line)?;
+        let lines: Vec<String> = step.events().map(ToString::to_string).collect();
+        let events = lines.iter().map(|line| Event::from_json(line));
+        let events = events.collect::<Result<Vec<_>, _>>()?;
         for carrier in Carrier::ALL {
+            let outcomes = events
+                .iter()
+                .map(|event| engines.outcome(carrier, &selection, event));
             judged.push(Judged {
                 step,
                 carrier,
                 expected: expected(step),
-                outcome: engines.outcome(carrier, &selection, &event),
+                outcome: strictest(outcomes),
             });
         }
     }
     Ok(judged)
 }
 
-fn expected(step: &Step) -> Outcome {
+/// The strictest of an operation's outcomes, the first of equals; Allow where there is none.
+pub(crate) fn strictest(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    outcomes
+        .reduce(|first, next| {
+            if next.verdict > first.verdict {
+                next
+            } else {
+                first
+            }
+        })
+        .unwrap_or_else(|| Outcome {
+            verdict: Verdict::Allow,
+            cause: Cause::None.name().to_owned(),
+            rule: None,
+        })
+}
+
+/// What a step says must happen.
+pub(crate) fn expected(step: &Step) -> Outcome {
     Outcome {
         verdict: step.verdict,
         cause: step.cause.clone().unwrap_or_else(|| "rule".to_owned()),
@@ -157,7 +179,7 @@ fn expected(step: &Step) -> Outcome {
     }
 }
 
-fn select(scenario: &Scenario, workload: &Workload) -> Result<Selection, JudgeError> {
+pub(crate) fn select(scenario: &Scenario, workload: &Workload) -> Result<Selection, JudgeError> {
     let reading = Reader::new().read_str("policies", &scenario.policies);
     let mistakes: Vec<String> = reading
         .documents()

@@ -1,5 +1,7 @@
 //! Developer errands, and what the tests, benchmarks and fuzz targets share with them.
 
+pub mod bpf;
+pub mod conformance;
 pub mod contenders;
 pub mod corpus;
 pub mod fuzz;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use xtask::{corpus, kernel, report, soak, vm};
+use xtask::{bpf, conformance, corpus, kernel, report, soak, vm};
 
 /// Counts allocations for the report.
 #[global_allocator]
@@ -15,10 +15,17 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const HELP: &str = "\
 cargo xtask bench-report                    measure speed and size; writes benches/record/
+cargo xtask conformance [OPTION]...         hold backends to the scenarios in real kernels
+                                            (options: see xtask/src/conformance/command_line.rs)
 cargo xtask corpus [DIR]                    check KubeArmor's own policies and scenarios
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
                                             (default: 10000000 events, a new seed)
+cargo xtask soak --kernel-walk [--events N] [--seed N]
+                                            hold the programs' walk in this kernel to the compiled
+                                            engine (default: 1000000 events; feature `bpf-lsm`)
+cargo xtask bpf [--check]                   build the BPF object with clang 14, or compare the one
+                                            that is kept with what its source gives
 cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
                                             `cargo xtask kernel` says more
 cargo xtask vm kernels | run ...            kernels in virtual machines; `cargo xtask vm` says more
@@ -51,6 +58,12 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
         ["kernel", rest @ ..] => kernel::command_line::run(rest, &mut std::io::stdout()),
         ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
         ["corpus", folder] => run_corpus(Path::new(folder)),
+        ["bpf", options @ ..] => run_bpf(options),
+        ["soak", "--kernel-walk", options @ ..] => run_kernel_walk(options),
+        ["conformance", options @ ..] => {
+            let mut out = std::io::stdout().lock();
+            Ok(conformance::command_line::run(options, &root(), &mut out)?)
+        }
         ["soak", options @ ..] => run_soak(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -82,8 +95,8 @@ fn run_report() -> Result<bool, Error> {
     Ok(true)
 }
 
-fn run_soak(mut options: &[&str]) -> Result<bool, Error> {
-    let mut events = 10_000_000;
+/// How many events, and the seed.
+fn soak_options(mut options: &[&str], mut events: u64) -> Result<(u64, u64), Error> {
     let mut seed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.subsec_nanos().into());
@@ -101,6 +114,63 @@ fn run_soak(mut options: &[&str]) -> Result<bool, Error> {
     if let [rest, ..] = options {
         return Err(format!("`{rest}` needs a number").into());
     }
+    Ok((events, seed))
+}
+
+fn run_bpf(options: &[&str]) -> Result<bool, Error> {
+    let folder = root().join("crates/backend-bpflsm/bpf");
+    let check = match options {
+        [] => false,
+        ["--check"] => true,
+        [other, ..] => return Err(format!("no such option: `{other}`").into()),
+    };
+    let outcome = if check {
+        bpf::check(&folder)?
+    } else {
+        bpf::build(&folder)?
+    };
+    println!("{outcome}");
+    Ok(outcome.is_as_wanted())
+}
+
+#[cfg(not(feature = "bpf-lsm"))]
+fn run_kernel_walk(_: &[&str]) -> Result<bool, Error> {
+    Err("the walk in the kernel needs the feature `bpf-lsm`: \
+         cargo run --release --package xtask --features bpf-lsm -- soak --kernel-walk"
+        .into())
+}
+
+#[cfg(feature = "bpf-lsm")]
+fn run_kernel_walk(options: &[&str]) -> Result<bool, Error> {
+    let (events, seed) = soak_options(options, 1_000_000)?;
+    println!("soak: the walk in the kernel, seed {seed}, {events} events");
+    std::io::stdout().flush()?;
+    let start = Instant::now();
+    match soak::kernel::soak(seed, events) {
+        Ok(soaked) => {
+            let seconds = start.elapsed().as_secs_f64();
+            println!(
+                "soak: {} sets of rules, {} renamings, no difference, {seconds:.0} s, {:.0} events a second",
+                soaked.sets,
+                soaked.renamings,
+                events as f64 / seconds
+            );
+            Ok(true)
+        }
+        Err(soak::kernel::Error::Difference(failure)) => {
+            println!("{failure}");
+            println!(
+                "again: cargo run --release --package xtask --features bpf-lsm -- \
+                 soak --kernel-walk --seed {seed} --events {events}"
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn run_soak(options: &[&str]) -> Result<bool, Error> {
+    let (events, seed) = soak_options(options, 10_000_000)?;
     println!("soak: seed {seed}, {events} events");
     std::io::stdout().flush()?;
     let start = Instant::now();

@@ -251,4 +251,22 @@ struct gb_event {
 	/* 104 bytes up to here; then the object's path, then the source's */
 };
 
+/* ---- trials -----------------------------------------------------------------------------------
+ * What the program `gb_test` is asked: its context. The paths lie in the map `test_paths`.
+ */
+#define GB_NAMELESS 0xfffffffdu
+
+struct gb_question {
+	u32 table;      /* slot of `tables` */
+	u32 class;      /* Class as u32 */
+	u32 mapping;    /* 1: a file is mapped, not executed */
+	u32 holding;    /* bit 0 owner, 1 read, 2 no terminal */
+	u32 row;        /* of anything but a path: place in `network`, `capabilities` or `presets` */
+	u32 source_len; /* bytes of the source's path; GB_NONE: unresolvable */
+	u32 object_len; /* bytes of the object's path; GB_NONE: unresolvable, GB_NAMELESS: it has none */
+	u32 below;      /* 1: a directory is renamed */
+	/* the answer */
+	u32 verdict, cause, rule, source;
+};
+
 #endif

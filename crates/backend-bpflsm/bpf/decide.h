@@ -349,7 +349,8 @@ static __always_inline void decide_path(struct view *v)
 {
 	struct gb_scratch *s = v->s;
 
-	if (s->status == NAMELESS) {
+	/* What has no name is outside the file class, and in that of processes as what has no path. */
+	if (s->status == NAMELESS && s->class == FILES) {
 		answer_with(s, ALLOW, GB_CAUSE_NONE, GB_NONE);
 		return;
 	}

@@ -175,6 +175,9 @@ int BPF_PROG(gb_mmap_file, struct file *file, unsigned long reqprot, unsigned lo
 		return 0;
 	if (in_exec())
 		return is_doomed();
+	/* As with inodes: some verifiers take it for granted that there is a file. */
+	if (bpf_rdonly_cast)
+		file = TYPED(file, file);
 	if (!file)
 		return prot & PROT_EXEC ? preset_event(ANONYMOUS_MAP_EXEC, GB_HOOK_MMAP_FILE) : 0;
 	if (prot & PROT_EXEC)

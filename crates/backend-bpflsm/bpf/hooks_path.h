@@ -25,10 +25,10 @@ static __always_inline bool is_pin(struct dentry *dentry)
 	sb = (void *)dentry->d_sb;
 	if (BPF_CORE_READ(sb, s_dev) != c->pin_device)
 		return false;
-	inode = (void *)dentry->d_inode;
+	inode = (void *)inode_of(dentry);
 	if (inode && BPF_CORE_READ(inode, i_ino) == c->pin_inode)
 		return true;
-	inode = (void *)dentry->d_parent->d_inode;
+	inode = (void *)inode_of(dentry->d_parent);
 	return inode && BPF_CORE_READ(inode, i_ino) == c->pin_inode;
 }
 
@@ -103,7 +103,7 @@ int BPF_PROG(gb_path_truncate, const struct path *path)
 
 static __always_inline bool is_directory(struct dentry *dentry)
 {
-	struct inode *inode = dentry->d_inode;
+	struct inode *inode = inode_of(dentry);
 
 	return inode && (inode->i_mode & S_IFMT) == S_IFDIR;
 }

@@ -128,15 +128,20 @@ static __always_inline void set_holding(struct gb_scratch *s, bool owner, bool r
 	s->event.flags |= (owner ? GB_EV_OWNER : 0) | (terminal ? GB_EV_TTY : 0);
 }
 
+/* The pod's annotation asks for reports only. */
+static __always_inline void put_in_force(struct view *v)
+{
+	if (v->s->verdict == BLOCK && v->head->audited)
+		v->s->verdict = AUDIT;
+}
+
 /* Carries the answer out: reports it, and returns what the hook returns. */
 static __always_inline int carry_out(struct view *v, u32 operation, u32 hook, bool silent)
 {
 	struct gb_scratch *s = v->s;
 	bool denied;
 
-	/* The pod's annotation asks for reports only. */
-	if (s->verdict == BLOCK && v->head->audited)
-		s->verdict = AUDIT;
+	put_in_force(v);
 	denied = s->verdict == BLOCK;
 	if (denied && s->settings & GB_SET_OBSERVE) {
 		denied = false;
@@ -163,14 +168,23 @@ static __always_inline bool owns(struct inode *inode)
 	return inode && inode->i_uid.val == task->cred->fsuid.val;
 }
 
+/*
+ * The inode of a dentry, or NULL where the name is new.
+ *
+ * Some verifiers (6.4 to 6.12 and later) take a hook's dentries for ones that have an inode, and
+ * remove checks that say otherwise. So the dentry's type is given to its plain address first.
+ */
+static __always_inline struct inode *inode_of(struct dentry *dentry)
+{
+	if (bpf_rdonly_cast)
+		return TYPED(dentry, dentry)->d_inode;
+	return dentry->d_inode;
+}
+
 /* The inode whose owner counts: the object's, or for a new name its directory's. */
 static __always_inline struct inode *owned_inode(struct dentry *dentry)
 {
-	struct inode *inode = dentry->d_inode;
-
-	if (inode)
-		return inode;
-	return dentry->d_parent->d_inode;
+	return inode_of(dentry) ?: inode_of(dentry->d_parent);
 }
 
 static long below_step(u32 i, struct view *v)
@@ -188,8 +202,10 @@ static long below_step(u32 i, struct view *v)
 	s->rows[1] = pair[1];
 	s->row_count = pair[1] ? 2 : 1;
 	gb_answer_for_subject(s->slot);
-	/* A tie goes to the name itself, then to the first. */
-	if (s->verdict > s->worst_below.verdict) {
+	/* A tie goes to the name itself, then to the smaller rule. */
+	if (s->verdict > s->worst_below.verdict ||
+	    (b->better && s->verdict == s->worst_below.verdict &&
+	     order_of(s->cause, s->rule) < order_of(s->worst_below.cause, s->worst_below.rule))) {
 		s->worst_below = decision_of(s);
 		b->better = 1;
 	}

@@ -7,19 +7,6 @@
 
 #include "judge.h"
 
-struct gb_question {
-	u32 table;      /* slot of `tables` */
-	u32 class;      /* enum class */
-	u32 mapping;
-	u32 holding;
-	u32 row;        /* of anything but a path: place in `network`, `capabilities` or `presets` */
-	u32 source_len; /* bytes of the source's path; GB_NONE: unresolvable */
-	u32 object_len; /* bytes of the object's path; GB_NONE: unresolvable */
-	u32 below;      /* 1: a directory is renamed */
-	/* the answer */
-	u32 verdict, cause, rule, source;
-};
-
 /* The two paths; `question` says how long they are. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -55,6 +42,8 @@ static __noinline int take_path(struct gb_scratch *s, u32 which, u32 length)
 	struct split p;
 
 	reset_path(s);
+	if (length == GB_NAMELESS)
+		s->status = NAMELESS;
 	if (length > MAX_PATH)
 		return 0;
 	p.s = s;
@@ -110,6 +99,7 @@ int gb_test(struct gb_question *q)
 		s->row_count = 1;
 		gb_answer_for_subject(s->slot);
 	}
+	put_in_force(&v);
 	q->verdict = s->verdict;
 	q->cause = s->cause;
 	q->rule = s->rule;

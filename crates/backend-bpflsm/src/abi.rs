@@ -33,6 +33,8 @@ constants! {
     GB_NONE NONE: u32 = 0xffff_ffff,
     /// In place of a workload's number: exempt from every policy.
     GB_EXEMPT EXEMPT: u32 = 0xffff_fffe,
+    /// In place of a path's length in a [`Question`]: the object has no name in a file system.
+    GB_NAMELESS NAMELESS: u32 = 0xffff_fffd,
     /// Setting: deny with EACCES instead of EPERM.
     GB_SET_EACCES SET_EACCES: u32 = 1 << 0,
     /// Setting: mounting is allowed.
@@ -533,6 +535,36 @@ record! {
     }
 }
 
+record! {
+    /// What the program for trials is asked, and its answer.
+    gb_question Question {
+        /// The table's slot.
+        table: u32,
+        /// The class, as a number.
+        class: u32,
+        /// 1 where a file is mapped, not executed.
+        mapping: u32,
+        /// The conditions' state: bit 0 owner, 1 reading, 2 no terminal.
+        holding: u32,
+        /// Of anything but a path: its place among the table's rows of the class.
+        row: u32,
+        /// Bytes of the source's path; [`NONE`] where it is unresolvable.
+        source_len: u32,
+        /// Bytes of the object's path; [`NONE`] where it is unresolvable, or [`NAMELESS`].
+        object_len: u32,
+        /// 1 where a directory is renamed.
+        below: u32,
+        /// The answer's verdict: 0 Allow, 1 Audit, 2 Block.
+        verdict: u32,
+        /// Its cause: `CAUSE_*`.
+        cause: u32,
+        /// The rule; [`NONE`] without one.
+        rule: u32,
+        /// The source class.
+        source: u32,
+    }
+}
+
 /// Every record, for comparing with the header: its C name, its size and its fields' names, offsets
 /// and sizes.
 pub const RECORDS: &[(&str, usize, &[FieldLayout])] = &[
@@ -550,6 +582,7 @@ pub const RECORDS: &[(&str, usize, &[FieldLayout])] = &[
     (Subject::C_NAME, Subject::SIZE, Subject::FIELDS),
     (Counters::C_NAME, Counters::SIZE, Counters::FIELDS),
     (Event::C_NAME, Event::SIZE, Event::FIELDS),
+    (Question::C_NAME, Question::SIZE, Question::FIELDS),
 ];
 
 /// The hash of an argument: FNV-1a, 32 bits.

@@ -46,7 +46,7 @@ pub use hooks::{Before, Carried, HOOKS, Hook, Rules};
 #[cfg(feature = "libbpf")]
 pub use loader::{
     BindError, BindOptions, Counters, Enforcer, Errno, EventError, KernelError, LoadError, Mounts,
-    Options, ProgramInfo, Scope, SelfTest,
+    Options, ProgramInfo, Scope, SelfTest, Trial, TrialTable,
 };
 pub use lower::{LowerError, Lowered, lower};
 pub use support::{KernelVersion, KernelVersionError, Support};

@@ -109,7 +109,9 @@ fn translate(
 
 /// What is otherwise than the result there says of this one event, if anything.
 fn difference(scenario: &Scenario, step: &Step, result: &str) -> Result<Option<String>, String> {
-    let line = step.event.to_string();
+    let Some(line) = step.events().next().map(ToString::to_string) else {
+        return Ok(None);
+    };
     let event = Event::from_json(&line).map_err(|error| error.to_string())?;
     let verdict = step.verdict;
     let operation = &event.operation;

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use super::proof::Proof;
-use super::{build, cost, verifier};
+use super::{cost, verifier};
+use crate::conformance::build;
 use crate::vm::{Kernel, Machine, Payload, UnderTest, kernels_under_test};
 
 /// What the errand takes.
@@ -74,7 +75,7 @@ pub fn in_guest(
     arguments: &[&str],
     files: impl FnOnce(Payload) -> Payload,
 ) -> Result<String, Box<dyn std::error::Error>> {
-    let program = build::guest()?;
+    let program = build::guest("kernel-guest")?;
     let argv = ["/usr/bin/kernel-guest"].iter().chain(arguments);
     let payload = Payload::new(argv.copied()).executable(program, "/usr/bin/kernel-guest");
     let outcome = machine.run(&files(payload))?;

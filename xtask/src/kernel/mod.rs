@@ -3,7 +3,6 @@
 //! Each errand has two halves: one starts guests and reads what they print, the other runs in the
 //! guest, in the program `kernel-guest`.
 
-pub mod build;
 pub mod command_line;
 pub mod cost;
 #[cfg(feature = "bpf-lsm")]

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::build;
+use crate::conformance::build;
 use crate::vm::{Kernel, Machine, Payload};
 
 /// A proof.
@@ -91,7 +91,7 @@ impl Proof {
         for option in self.options {
             argv.push(Self::number(*option, given)?.to_string());
         }
-        let guest = build::guest()?;
+        let guest = build::guest("kernel-guest")?;
         let worker = build::worker(&guest)?;
         let mut payload = Payload::new(argv)
             .executable(guest, "/usr/bin/kernel-guest")

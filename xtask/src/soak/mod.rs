@@ -1,6 +1,8 @@
 //! `cargo xtask soak`: random policies and events, judged by the compiled engine and by the
 //! reference evaluator, which must give the same verdict by the same rule.
 
+#[cfg(feature = "bpf-lsm")]
+pub mod kernel;
 mod shrink;
 
 use std::fmt;
@@ -101,6 +103,16 @@ fn told(decision: Decision) -> String {
     }
 }
 
+/// Mostly a few rules, and sometimes many.
+fn next_selection(random: &mut Random) -> Selection {
+    let rules = if random.once_in(10) {
+        random.below(60)
+    } else {
+        random.below(14)
+    };
+    random.selection(rules)
+}
+
 /// Judges `events` events; how many sets of rules that took.
 ///
 /// # Errors
@@ -109,12 +121,7 @@ pub fn soak(seed: u64, events: u64) -> Result<u64, Box<Failure>> {
     let mut random = Random::new(seed);
     let (mut judged, mut sets) = (0, 0);
     while judged < events {
-        let rules = if random.once_in(10) {
-            random.below(60)
-        } else {
-            random.below(14)
-        };
-        let selection = random.selection(rules);
+        let selection = next_selection(&mut random);
         let engines = match Engines::new(&selection) {
             Ok(engines) => engines,
             Err(what) => {
@@ -129,7 +136,10 @@ pub fn soak(seed: u64, events: u64) -> Result<u64, Box<Failure>> {
         for _ in 0..round {
             let event = random.event();
             if engines.difference(&event).is_some() {
-                return Err(Box::new(shrink::shrink(&selection, &event)));
+                let mut difference =
+                    |selection: &Selection| Engines::new(selection).ok()?.difference(&event);
+                let failure = shrink::shrink(&selection, &event, &mut difference);
+                return Err(Box::new(failure));
             }
         }
         judged += round;

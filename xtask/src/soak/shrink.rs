@@ -2,26 +2,33 @@
 
 use gambeson::policy_model::{Conditions, Event, Rule, Selection};
 
-use super::{Engines, Failure};
+use super::Failure;
 
-/// The same failure with as few rules, sources and conditions as show it.
-pub(super) fn shrink(failing: &Selection, event: &Event<'_>) -> Failure {
+/// The same failure with as few rules, sources and conditions as show it. `difference` says what is
+/// otherwise with a selection, if anything.
+pub(super) fn shrink(
+    failing: &Selection,
+    event: &Event<'_>,
+    difference: &mut dyn FnMut(&Selection) -> Option<String>,
+) -> Failure {
     let select = |rules: &[Rule]| {
         Selection::new(rules.to_vec())
             .with_posture(failing.posture())
             .with_enforcement(failing.enforcement())
     };
-    let difference = |rules: &[Rule]| Engines::new(&select(rules)).ok()?.difference(event);
-    let rules = smallest(failing.rules(), &|rules| difference(rules).is_some());
+    let rules = smallest(failing.rules(), &mut |rules| {
+        difference(&select(rules)).is_some()
+    });
+    let selection = select(&rules);
     Failure {
-        what: difference(&rules).unwrap_or_else(|| "the difference is gone".to_owned()),
+        what: difference(&selection).unwrap_or_else(|| "the difference is gone".to_owned()),
         event: Some(event.to_json()),
-        selection: select(&rules),
+        selection,
     }
 }
 
 /// The smallest rules that still fail, one step after another.
-fn smallest(rules: &[Rule], fails: &dyn Fn(&[Rule]) -> bool) -> Vec<Rule> {
+fn smallest(rules: &[Rule], fails: &mut dyn FnMut(&[Rule]) -> bool) -> Vec<Rule> {
     let mut rules = rules.to_vec();
     let mut at = 0;
     while at < rules.len() {
@@ -76,8 +83,8 @@ mod tests {
     fn only_the_rules_that_matter_are_left() {
         let selection = Random::new(5).selection(12);
         let culprit = selection.rules()[7].clone();
-        let fails = |rules: &[Rule]| rules.iter().any(|rule| rule.object == culprit.object);
-        let left = smallest(selection.rules(), &fails);
+        let mut fails = |rules: &[Rule]| rules.iter().any(|rule| rule.object == culprit.object);
+        let left = smallest(selection.rules(), &mut fails);
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].object, culprit.object);
         assert!(left[0].sources.is_empty() && left[0].conditions.is_empty());

@@ -132,6 +132,22 @@ pub enum LoadError {
     Kernel(#[from] KernelError),
 }
 
+impl LoadError {
+    /// Whether the system lets this process load no BPF programs at all: it lacks capabilities, or is
+    /// in a container that keeps it from them. A program that the verifier refuses is another thing.
+    #[must_use]
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::Refused { source, log } => {
+                source.source.kind() == io::ErrorKind::PermissionDenied
+                    && !log.contains("program load failed")
+            }
+            Self::Kernel(error) => error.source.kind() == io::ErrorKind::PermissionDenied,
+            _ => false,
+        }
+    }
+}
+
 fn tail(log: &str) -> String {
     if log.is_empty() {
         String::new()

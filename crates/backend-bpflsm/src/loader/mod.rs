@@ -18,6 +18,7 @@ mod self_test;
 )]
 mod sys;
 mod tables;
+mod trial;
 mod workloads;
 
 pub use enforcer::Enforcer;
@@ -25,6 +26,7 @@ pub use error::{BindError, EventError, KernelError, LoadError};
 pub use options::{BindOptions, Errno, Mounts, Options, Scope};
 pub use report::{Counters, ProgramInfo};
 pub use self_test::SelfTest;
+pub use trial::{Trial, TrialTable};
 
 use std::path::Path;
 

@@ -21,6 +21,9 @@ static EMBEDDED: &Aligned<[u8]> = &Aligned(*include_bytes!("../../bpf/gambeson.b
 /// The name that libbpf gives the object, and maps of its sections.
 const NAME: &str = "gambeson";
 
+/// The map that trials put paths into; shared with the kernel.
+pub(super) const TRIAL_PATHS: &str = "test_paths";
+
 /// The compiled programs.
 pub(super) fn embedded() -> &'static [u8] {
     &EMBEDDED.0
@@ -142,6 +145,35 @@ pub(super) fn load(
     }
 }
 
+/// Loads one program that is on no hook, with no other maps than those it uses. Attaches nothing.
+pub(super) fn load_alone(program: &str, maps: &[&str]) -> Result<libbpf_rs::Object, LoadError> {
+    let quiet = Quiet::new();
+    let refused = |step: &str, error| LoadError::Refused {
+        source: Box::new(KernelError::of(step)(error)),
+        log: quiet.log(),
+    };
+    let mut open = open_object(embedded()).map_err(|error| refused("read them", error))?;
+    for mut other in open.progs_mut() {
+        let wanted = other.name() == program;
+        other.set_autoload(wanted);
+    }
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        let wanted = name.ends_with(".rodata") || maps.contains(&name.as_str());
+        let set = map.set_autocreate(wanted).and_then(|()| {
+            let shared = name == TRIAL_PATHS;
+            let flags = map.map_flags() | libbpf_rs::libbpf_sys::BPF_F_MMAPABLE;
+            if shared {
+                map.set_map_flags(flags)
+            } else {
+                Ok(())
+            }
+        });
+        set.map_err(|error| refused("read them", error))?;
+    }
+    open.load().map_err(|error| refused("load them", error))
+}
+
 fn is_essential(program: &str) -> bool {
     ESSENTIAL.contains(&hook_of(program))
 }
@@ -155,6 +187,10 @@ fn refused_program(log: &str) -> Option<&str> {
     Some(rest.split_once('\'')?.0)
 }
 
+fn open_object(object: &[u8]) -> libbpf_rs::Result<OpenObject> {
+    ObjectBuilder::default().name(NAME)?.open_memory(object)
+}
+
 /// Opens the object, and sets what is to be set before it is loaded.
 fn open(
     object: &[u8],
@@ -163,7 +199,7 @@ fn open(
     kernel: &Btf<'_>,
     left_out: &[String],
 ) -> libbpf_rs::Result<OpenObject> {
-    let mut open = ObjectBuilder::default().name(NAME)?.open_memory(object)?;
+    let mut open = open_object(object)?;
     for mut program in open.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         let section = program.section().to_string_lossy().into_owned();

@@ -257,7 +257,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// An array of pages, such as fits in a slot of `tables`.
-fn create(pages: u32) -> Result<MapHandle, KernelError> {
+pub(super) fn create(pages: u32) -> Result<MapHandle, KernelError> {
     let options = libbpf_rs::libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as _,
         map_flags: libbpf_rs::libbpf_sys::BPF_F_INNER_MAP
@@ -275,7 +275,7 @@ fn create(pages: u32) -> Result<MapHandle, KernelError> {
     .map_err(KernelError::of(format!("make a table of {pages} pages")))
 }
 
-fn fill(inner: &MapHandle, bytes: &[u8]) -> Result<(), KernelError> {
+pub(super) fn fill(inner: &MapHandle, bytes: &[u8]) -> Result<(), KernelError> {
     let mut first = 0u32;
     for chunk in bytes.chunks(abi::PAGE * PAGES_AT_ONCE) {
         let pages = (chunk.len() / abi::PAGE) as u32;
