@@ -1,7 +1,7 @@
 //! Policies replaced again and again under processes that work: each operation is judged by the old
 //! one or by the new one, never by neither or by a mixture.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use gambeson::bpf_lsm::{BindOptions, KernelEvent, Options};
@@ -46,6 +46,7 @@ pub fn run(count: u64, longest: Duration) -> Result<bool, Error> {
     }
     let policies = [policy(&FIRST)?, policy(&SECOND)?];
     let [first, _] = &policies;
+    workload::wait_less()?;
     let options = BindOptions::default();
     let binding = workload::bind(&mut enforcer, first, &options)?;
     let mut record = Record {
@@ -63,6 +64,7 @@ pub fn run(count: u64, longest: Duration) -> Result<bool, Error> {
     ];
     for operation in work {
         let mut worker = Worker::start(WORKER, Who::default())?;
+        worker.go_last()?;
         worker.hammer(0, operation)?;
         workers.push(worker);
     }
@@ -100,12 +102,13 @@ pub fn run(count: u64, longest: Duration) -> Result<bool, Error> {
         took.as_secs_f64()
     );
     println!(
-        "{} events of {} policies, {} that don't go with their generation's policy; {} lost; \
-         denied for want of a table: {}",
+        "{} events of {} policies, {} that don't go with their generation's policy; {} lost, \
+         {} throttled; denied for want of a table: {}",
         record.events,
         record.seen.len(),
         record.complaints.len(),
         counters.lost,
+        counters.throttled,
         counters.no_table
     );
     for complaint in record.complaints.iter().take(5) {
@@ -126,7 +129,7 @@ struct Record {
     pending: Vec<KernelEvent>,
     events: u64,
     /// Generations that events named.
-    seen: std::collections::HashSet<u32>,
+    seen: HashSet<u32>,
     complaints: Vec<String>,
 }
 

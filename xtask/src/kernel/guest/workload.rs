@@ -88,6 +88,15 @@ pub fn drain(enforcer: &mut Enforcer, on_event: &mut dyn FnMut(KernelEvent)) -> 
     }
 }
 
+/// Has the kernel hurry where something waits until no program runs any more that began before:
+/// replacing and removing policies do.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn wait_less() -> Result<(), Error> {
+    Ok(fs::write("/sys/kernel/rcu_expedited", "1")?)
+}
+
 /// Makes a file with the directories above it, for everyone to use.
 ///
 /// # Errors
@@ -143,6 +152,7 @@ impl Worker {
     /// # Errors
     /// When it can't be started.
     pub fn start(program: &str, who: Who) -> Result<Self, Error> {
+        scope()?;
         let mut command = Command::new(program);
         command
             .arg0("serve")
@@ -170,6 +180,14 @@ impl Worker {
             worker.child.id().to_string(),
         )?;
         Ok(worker)
+    }
+
+    /// Lets everyone else go first, so that it works while others wait.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn go_last(&self) -> Result<(), Error> {
+        command(&["renice", "-n", "19", "-p", &self.child.id().to_string()])
     }
 
     /// Has it do something, and waits for the errno; 0 for success.

@@ -44,6 +44,14 @@ impl Step {
         events
     }
 
+    /// Whether it is of a class: some families of sockets are outside.
+    pub(super) fn is_of_a_class(&self) -> bool {
+        self.named.iter().all(|event| match &event.operation {
+            Operation::Socket(socket) => socket.in_class(),
+            _ => true,
+        })
+    }
+
     /// Whether only its verdict is the model's word: of a directory that is renamed, which of
     /// several rules is named isn't.
     pub(super) const fn is_loose(&self) -> bool {
