@@ -21,6 +21,9 @@ const NEW_NAME: &str = "/swap/names/new";
 const FIRST: [&str; 3] = [BOTH, ONE, OLD_NAME];
 const SECOND: [&str; 4] = ["/swap/0", "/swap/1", BOTH, NEW_NAME];
 
+/// Reading all events would take longer than replacing policies.
+const EVENTS_A_SECOND: u32 = 2_000;
+
 fn policy(paths: &[&str]) -> Result<CompiledPolicy, Error> {
     let paths: Vec<String> = paths
         .iter()
@@ -47,7 +50,10 @@ pub fn run(count: u64, longest: Duration) -> Result<bool, Error> {
     let policies = [policy(&FIRST)?, policy(&SECOND)?];
     let [first, _] = &policies;
     workload::wait_less()?;
-    let options = BindOptions::default();
+    let options = BindOptions {
+        rate: Some(EVENTS_A_SECOND),
+        ..BindOptions::default()
+    };
     let binding = workload::bind(&mut enforcer, first, &options)?;
     let mut record = Record {
         policy_of: HashMap::from([(enforcer.generation(binding)?.0, 0)]),

@@ -182,7 +182,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Lets everyone else go first, so that it works while others wait.
+    /// Lets others go first, so that it works while they wait.
     ///
     /// # Errors
     /// When the kernel refuses.
