@@ -26,7 +26,8 @@ cargo xtask soak --kernel-walk [--events N] [--seed N]
                                             engine (default: 1000000 events; feature `bpf-lsm`)
 cargo xtask bpf [--check]                   build the BPF object with clang 14, or compare the one
                                             that is kept with what its source gives
-cargo xtask kernel cost | verifier            what enforcement costs in kernels, and what it takes to load
+cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
+                                            `cargo xtask kernel` says more
 cargo xtask vm kernels | run ...            kernels in virtual machines; `cargo xtask vm` says more
 ";
 

@@ -85,6 +85,14 @@ impl Random {
         path
     }
 
+    /// The path of a program, mostly one that rules name as a source.
+    pub fn program(&mut self) -> String {
+        match self.below(4) {
+            0 => self.path(),
+            _ => self.pick(&SOURCES).to_owned(),
+        }
+    }
+
     fn directory(&mut self) -> Directory {
         let path = match self.below(6) {
             0 => "/".to_owned(),

@@ -1,23 +1,38 @@
 //! Runs in a guest: what `cargo xtask kernel` has a kernel prove or measure.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use xtask::kernel::guest::{cost, verifier};
+use xtask::kernel::guest::workload::Error;
+use xtask::kernel::guest::{cost, deep, race, random, survive, swap, verifier};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments.as_slice() {
-        ["cost"] => cost::measure(),
-        ["cost-worker"] => cost::work(),
-        ["verifier"] => verifier::list(),
-        _ => Err("no such errand".into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs one errand; whether all is as it should be.
+fn run(arguments: &[&str]) -> Result<bool, Error> {
+    match arguments {
+        ["cost"] => cost::measure().map(|()| true),
+        ["cost-worker"] => cost::work().map(|()| true),
+        ["verifier"] => verifier::list().map(|()| true),
+        ["race", opens] => race::run(opens.parse()?),
+        ["swap", count, seconds] => {
+            swap::run(count.parse()?, Duration::from_secs(seconds.parse()?))
+        }
+        ["survive"] => survive::run(),
+        ["survive-agent"] => survive::agent(),
+        ["random", operations, seed] => random::run(operations.parse()?, seed.parse()?),
+        ["deep"] => deep::run(),
+        _ => Err("no such errand".into()),
     }
 }

@@ -107,6 +107,22 @@ pub fn guest(program: &str) -> Result<PathBuf, BuildError> {
     })
 }
 
+/// Compiles the worker of `cargo xtask kernel` beside another program; its file.
+///
+/// # Errors
+/// When there is no C compiler, or it refuses the source.
+pub fn worker(beside: &Path) -> Result<PathBuf, BuildError> {
+    let file = beside.with_file_name("kernel-guest-worker");
+    let mut worker = Command::new("cc");
+    worker
+        .args(["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"])
+        .arg("-o")
+        .arg(&file)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernel/guest/worker.c"));
+    run(worker)?;
+    Ok(file)
+}
+
 fn run(mut command: Command) -> Result<String, BuildError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| BuildError::Start {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::proof::Proof;
 use super::{cost, verifier};
 use crate::conformance::build;
 use crate::vm::{Kernel, Machine, Payload, UnderTest, kernels_under_test};
@@ -11,6 +12,14 @@ pub const HELP: &str = "\
 cargo xtask kernel cost [--kernel NAME…]      instructions that enforcement adds; writes benches/record/
 cargo xtask kernel verifier [--kernel NAME…] [--renew]
                                               what the verifier goes through for each program, held to the record
+cargo xtask kernel race [--kernel NAME…] [--opens N]
+                                              six processes on one CPU open files, half of them blocked
+cargo xtask kernel swap [--kernel NAME…] [--count N] [--seconds N]
+                                              policies are replaced under processes that work
+cargo xtask kernel survive [--kernel NAME…]   the agent is killed, and another takes over
+cargo xtask kernel random [--kernel NAME…] [--operations N] [--seed N]
+                                              random policies and operations, held to the reference evaluator
+cargo xtask kernel deep [--kernel NAME…]      mounts, deleted and deep files: how paths come out
 ";
 
 /// Runs one errand; whether all is as it should be.
@@ -29,6 +38,9 @@ pub fn run(arguments: &[&str], out: &mut dyn Write) -> Result<bool, Box<dyn std:
             return Ok(true);
         }
     };
+    if let Some(proof) = Proof::from_name(errand) {
+        return proof.run(&kernels, options, out);
+    }
     match *errand {
         "cost" => cost::run(&kernels, out),
         "verifier" => verifier::run(&kernels, renew, out),

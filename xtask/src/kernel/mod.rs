@@ -7,4 +7,5 @@ pub mod command_line;
 pub mod cost;
 #[cfg(feature = "bpf-lsm")]
 pub mod guest;
+pub mod proof;
 pub mod verifier;

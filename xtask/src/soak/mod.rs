@@ -10,7 +10,7 @@ use std::fmt;
 use gambeson::matcher::reference::Evaluator;
 use gambeson::matcher::testing::Random;
 use gambeson::matcher::{Compile, CompiledPolicy, Config};
-use gambeson::policy_model::{Cause, Decision, Event, Rule, Selection};
+use gambeson::policy_model::{Cause, Decision, Event, Object, Rule, Selection};
 
 /// How many events one set of rules judges.
 const EVENTS_PER_SET: u64 = 256;
@@ -42,7 +42,7 @@ impl fmt::Display for Failure {
 }
 
 /// A rule on one line.
-fn describe(rule: &Rule) -> String {
+pub(crate) fn describe(rule: &Rule) -> String {
     let Rule {
         policy,
         action,
@@ -51,7 +51,11 @@ fn describe(rule: &Rule) -> String {
         conditions,
         ..
     } = rule;
-    let mut text = format!("{policy} {} {action} {object:?}", rule.field_path());
+    let object = match object {
+        Object::Pattern(glob) => format!("Pattern({:?})", glob.as_str()),
+        object => format!("{object:?}"),
+    };
+    let mut text = format!("{policy} {} {action} {object}", rule.field_path());
     if !sources.is_empty() {
         text.push_str(&format!(" from {sources:?}"));
     }

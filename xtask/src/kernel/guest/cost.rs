@@ -14,7 +14,7 @@ use gambeson::prelude::*;
 
 use crate::kernel::cost::{Operation, Policy};
 
-type Error = Box<dyn std::error::Error>;
+type Error = super::workload::Error;
 
 const CGROUP: &str = "/sys/fs/cgroup/cost";
 /// How often each operation is done; the cheapest of them counts, the others met an interrupt.

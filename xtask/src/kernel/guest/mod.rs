@@ -1,4 +1,10 @@
 //! The half that runs in a guest.
 
 pub mod cost;
+pub mod deep;
+pub mod race;
+pub mod random;
+pub mod survive;
+pub mod swap;
 pub mod verifier;
+pub mod workload;

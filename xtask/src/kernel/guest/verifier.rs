@@ -6,7 +6,7 @@ use gambeson::bpf_lsm::{BpfLsm, Options};
 ///
 /// # Errors
 /// When the programs can't be loaded.
-pub fn list() -> Result<(), Box<dyn std::error::Error>> {
+pub fn list() -> Result<(), super::workload::Error> {
     let enforcer = BpfLsm::load(&Options::default())?;
     for program in enforcer.programs() {
         println!("{} {}", program.name, program.verified_insns);
