@@ -98,7 +98,7 @@ __noinline int gb_emit(u32 slot)
 	e->uid = (u32)bpf_get_current_uid_gid();
 	e->source = s->source;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
-	source = append_source(s, object);
+	source = s->told_source ?: append_source(s, object);
 	e->object_len = object;
 	e->source_len = source;
 	size = sizeof(*e) + object + source;

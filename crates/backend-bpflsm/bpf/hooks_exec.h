@@ -13,7 +13,7 @@ __noinline int gb_put_aside(u32 slot, u32 argc)
 	u64 task = (u64)bpf_get_current_task_btf();
 	struct gb_scratch *s = scratch_at(slot);
 	struct gb_pending *p;
-	u32 place;
+	u32 place, length;
 
 	if (!s || s->row_count > GB_PENDING_ROWS)
 		return 0;
@@ -35,6 +35,23 @@ __noinline int gb_put_aside(u32 slot, u32 argc)
 	p->execs[place].holding = s->holding;
 	p->execs[place].source = s->source;
 	p->execs[place].argc = argc;
+	p->execs[place].flags = s->event.flags;
+	copy_path(s);
+	length = s->length;
+	if (length > PENDING_PATH) {
+		length = PENDING_PATH;
+		p->execs[place].flags |= GB_EV_CUT;
+	}
+	p->execs[place].length = length;
+	bpf_probe_read_kernel(p->execs[place].path, length, s->text);
+	/* Once the arguments can be read, the program that executes is gone. */
+	length = append_source(s, 0);
+	if (length > PENDING_PATH) {
+		length = PENDING_PATH;
+		p->execs[place].flags |= GB_EV_CUT;
+	}
+	p->source_length = length;
+	bpf_probe_read_kernel(p->source, length, s->text);
 	p->count = place + 1;
 	return 1;
 }
@@ -117,7 +134,9 @@ __noinline int gb_judge_pending(u32 slot, u32 place, u64 stack, u32 argc)
 	u64 task = (u64)bpf_get_current_task_btf();
 	struct gb_pending *p = bpf_map_lookup_elem(&pending, &task);
 	struct gb_scratch *s;
+	u32 length, told;
 	struct view v;
+	int result;
 
 	if (!p || place >= GB_PENDING || place >= p->count)
 		return 0;
@@ -128,9 +147,9 @@ __noinline int gb_judge_pending(u32 slot, u32 place, u64 stack, u32 argc)
 	if (p->generation != s->generation)
 		return 1;
 	s->class = PROCESS;
-	s->status = NAMELESS;
+	s->status = RESOLVED;
 	s->holding = p->execs[place].holding;
-	s->event.flags = GB_EV_KILLED;
+	s->event.flags = p->execs[place].flags;
 	s->source = p->execs[place].source;
 	for (u32 i = 0; i < GB_PENDING_ROWS; i++)
 		s->rows[i] = p->execs[place].rows[i];
@@ -143,9 +162,23 @@ __noinline int gb_judge_pending(u32 slot, u32 place, u64 stack, u32 argc)
 		s->args = ARGS_FAIL;
 		gb_answer_for_subject(slot);
 	}
-	if (s->verdict != BLOCK)
-		s->event.flags = 0;
-	return carry_out(s, GB_OP_EXEC, GB_HOOK_BPRM_COMMITTED, false) != 0;
+	put_in_force(s);
+	if (s->verdict == BLOCK && !(s->settings & GB_SET_OBSERVE))
+		s->event.flags |= GB_EV_KILLED;
+	/* What was kept of the paths, as if they had been resolved just now. */
+	length = p->execs[place].length;
+	if (length > PENDING_PATH)
+		length = PENDING_PATH;
+	bpf_probe_read_kernel(s->text, length, p->execs[place].path);
+	s->have = s->length = length;
+	told = p->source_length;
+	if (told > PENDING_PATH)
+		told = PENDING_PATH;
+	bpf_probe_read_kernel(&s->text[length], told, p->source);
+	s->told_source = told;
+	result = carry_out(s, GB_OP_EXEC, GB_HOOK_BPRM_COMMITTED, false);
+	s->told_source = 0;
+	return result != 0;
 }
 
 /* Ends the exec under way: the new program is killed before its first instruction. */

@@ -68,6 +68,7 @@ int BPF_PROG(gb_cgroup_attach, struct cgroup *to, const char *path, struct task_
 	struct gb_subject *label = bpf_task_storage_get(&subjects, task, 0, 0);
 	struct upward u = { .state = (u64)&to->self, .workload = GB_NONE };
 	struct gb_control *c = control_of();
+	struct gb_subject entering = {};
 	u64 key = (u64)task;
 	struct gb_workload *w;
 
@@ -85,13 +86,15 @@ int BPF_PROG(gb_cgroup_attach, struct cgroup *to, const char *path, struct task_
 	if (u.workload >= GB_MAX_WORKLOADS)
 		return 0;
 	w = bpf_map_lookup_elem(&workloads, &u.workload);
-	label = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!w || !label)
+	if (!w)
 		return 0;
-	label->source_generation = 0;
-	label->incarnation = w->incarnation;
-	label->workload = u.workload;
-	label->epoch = 0;
+	entering.workload = u.workload;
+	entering.incarnation = w->incarnation;
+	label = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (label)
+		*label = entering;
+	else
+		bpf_map_update_elem(&strays, &key, &entering, 0);
 	return 0;
 }
 

@@ -93,6 +93,7 @@ __noinline int gb_open(u32 classes)
 	s->tested = 0;
 	s->argc = 0;
 	s->row_count = 0;
+	s->told_source = 0;
 	s->event.flags = 0;
 	s->source = source_class(&v, label);
 	s->status = NAMELESS;

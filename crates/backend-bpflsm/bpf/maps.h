@@ -58,8 +58,8 @@ struct {
 	__type(value, struct gb_subject);
 } subjects SEC(".maps");
 
-/* Labels of tasks that left their cgroup: when storage can't be had (before 6.2, while another task
- * on this CPU is within it), the cgroup doesn't tell either.
+/* Labels where storage can't be had (see `stray_label`), and of tasks that left their cgroup, which
+ * wouldn't tell either.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -72,6 +72,9 @@ struct {
 /* Execs whose verdict waits until their arguments can be read from the new program's own memory: a
  * script's and its interpreter's.
  */
+/* Bytes of a path that are kept for the event; elements of the map are limited to a page. */
+#define PENDING_PATH 1280
+
 struct gb_pending {
 	u32 generation;    /* of the table that the rows are of */
 	u32 count;
@@ -83,7 +86,12 @@ struct gb_pending {
 		u32 holding;
 		u32 source;
 		u32 argc;    /* how many arguments, with argv[0], the exec had */
+		u32 flags;   /* of the event */
+		u32 length;  /* of the path */
+		u8 path[PENDING_PATH];
 	} execs[GB_PENDING];
+	u32 source_length;
+	u8 source[PENDING_PATH]; /* path of the program that executes */
 };
 
 struct {

@@ -32,8 +32,7 @@ static __always_inline bool add_component(struct gb_scratch *s, u64 name, u32 le
 	u32 total = *(volatile u32 *)&s->length + length + 1;
 
 	if (count >= MAX_COMPONENTS || total > MAX_PATH) {
-		*(volatile u32 *)&s->status = UNRESOLVED;
-		COUNT(too_long);
+		*(volatile u32 *)&s->status = TOO_LONG;
 		return false;
 	}
 	s->names[count & (MAX_COMPONENTS - 1)] = name;
@@ -166,7 +165,11 @@ static __always_inline void reset_path(struct gb_scratch *s)
 /* The rest of `resolve`, once all components are noted. */
 static __always_inline void finish_path(struct gb_scratch *s)
 {
-	if (s->status == UNRESOLVED)
+	if (s->status == TOO_LONG) {
+		COUNT(too_long);
+		s->status = UNRESOLVED;
+	}
+	if (s->status != RESOLVED)
 		return;
 	s->left = s->count;
 	s->leaf_length = s->lengths[0];

@@ -17,7 +17,7 @@
 #define NAME_AT 4608 /* where in `text` a lone name is put; behind any path being copied */
 #define TEXT_SIZE 8704
 
-enum path_status { RESOLVED, NAMELESS, UNRESOLVED };
+enum path_status { RESOLVED, NAMELESS, UNRESOLVED, TOO_LONG };
 
 /*
  * The state of each loop lies in the scratch too, not on the stack: what the verifier reads from a
@@ -118,6 +118,7 @@ struct gb_scratch {
 	u32 length;       /* bytes of the whole path */
 	u32 have;         /* bytes in `text` */
 	u32 leaf_length;  /* bytes of the last component */
+	u32 told_source;  /* the subject's program lies behind the path in `text` already: so many bytes */
 	u64 climb_dentry;
 	u64 climb_mount;
 

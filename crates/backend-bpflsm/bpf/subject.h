@@ -81,8 +81,33 @@ static __noinline void look_up(struct gb_subject *label, const struct gb_control
 }
 
 /*
+ * The label where storage can't be had: before 6.2, while another task on this CPU is within it; later, on
+ * processors without cmpxchg16b, never. The source class is not kept with it. Returns whether
+ * the task is under a policy.
+ */
+static __noinline int stray_label(struct gb_subject *spare, const struct gb_control *c, struct task_struct *task)
+{
+	u64 key = (u64)task;
+	struct gb_subject *stray = bpf_map_lookup_elem(&strays, &key);
+
+	if (stray && is_bound(stray->workload, stray->incarnation)) {
+		*spare = *stray;
+		spare->source_generation = 0;
+		return 1;
+	}
+	__builtin_memset(spare, 0, sizeof(*spare));
+	spare->workload = GB_NONE;
+	look_up(spare, c, task);
+	if (spare->workload >= GB_MAX_WORKLOADS)
+		return 0;
+	if (spare->workload != c->host_workload)
+		bpf_map_update_elem(&strays, &key, spare, 0);
+	return 1;
+}
+
+/*
  * The running task's label, or NULL if it is under no policy. `spare` stands in where storage can't
- * be had: before 6.2, while another task on this CPU is within it.
+ * be had.
  */
 static __always_inline struct gb_subject *subject(struct gb_subject *spare)
 {
@@ -99,18 +124,7 @@ static __always_inline struct gb_subject *subject(struct gb_subject *spare)
 			if (!label->incarnation && label->workload == 0)
 				label->workload = GB_NONE;
 		} else {
-			u64 key = (u64)task;
-			struct gb_subject *stray = bpf_map_lookup_elem(&strays, &key);
-
-			if (stray) {
-				*spare = *stray;
-				/* It may have executed another program since. */
-				spare->source_generation = 0;
-				return spare;
-			}
-			__builtin_memset(spare, 0, sizeof(*spare));
-			spare->workload = GB_NONE;
-			label = spare;
+			return stray_label(spare, c, task) ? spare : NULL;
 		}
 		look_up(label, c, task);
 	} else if (label->workload == GB_EXEMPT) {

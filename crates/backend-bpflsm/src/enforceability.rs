@@ -3,7 +3,7 @@
 use gambeson_matcher::backend::{Gap, Outcome, Report, Support as _};
 use gambeson_matcher::tables::Tables;
 use gambeson_matcher::{CompiledPolicy, ObjectKind, RuleShape};
-use gambeson_policy_model::{Action, Class, Preset, RuleId, RuleInfo};
+use gambeson_policy_model::{Action, Class, Preset, RuleId, RuleInfo, Verdict};
 
 use crate::abi;
 use crate::hooks::{Before, Carried, HOOKS, Hook, Rules};
@@ -98,6 +98,7 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
     }
     let mut gaps: Vec<Gap> = native.collect();
     gaps.extend(rules.iter().filter_map(|rule| unseen(rule, support)));
+    gaps.extend(unseen_posture(tables, support));
     for hook in HOOKS.iter().filter(|hook| is_missed(hook, support)) {
         for carried in hook.carries {
             gaps.extend(missing(hook, carried, support, &rules, tables));
@@ -115,14 +116,28 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
     gaps.into_iter().collect()
 }
 
+/// The gap of a posture that would decide events that no hook shows.
+fn unseen_posture(tables: &Tables, support: &Support) -> Option<Gap> {
+    if support.sees_dns() || !tables.head.in_allow_list_mode(Class::Dns) {
+        return None;
+    }
+    let outcome = match tables.head.posture(Class::Dns) {
+        Verdict::Allow => return None,
+        Verdict::Block if tables.head.audited == 0 => Outcome::Unenforced,
+        Verdict::Audit | Verdict::Block => Outcome::NotReported,
+    };
+    let what = "asking for names that no rule allows";
+    Some(Gap::of_class(Class::Dns, outcome, what, UNSEEN_NAMES))
+}
+
+const UNSEEN_NAMES: &str = "hooks show bytes that are sent, not the names that are asked for";
+
 /// The gap of a rule about events that no hook shows.
 fn unseen(rule: &Known<'_>, support: &Support) -> Option<Gap> {
     let (outcome, what, reason) = match (rule.info.class, rule.shape.object) {
-        (Class::Dns, _) if !support.sees_dns() => (
-            Outcome::Unenforced,
-            "asking for names",
-            "hooks show bytes that are sent, not the names that are asked for",
-        ),
+        (Class::Dns, _) if !support.sees_dns() => {
+            (Outcome::Unenforced, "asking for names", UNSEEN_NAMES)
+        }
         (Class::Syscalls, _) => (
             Outcome::NotReported,
             "system calls",

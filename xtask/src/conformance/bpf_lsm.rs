@@ -58,6 +58,20 @@ fn operation(event: &KernelEvent) -> &'static str {
     }
 }
 
+/// The operation of a class that has one alone.
+const fn operation_of(class: Class) -> &'static str {
+    match class {
+        Class::Process => "exec",
+        Class::File => "write",
+        Class::Network => "socket",
+        Class::Capabilities => "capability",
+        Class::Dns => "dns",
+        Class::Syscalls => "syscall",
+        Class::Devices => "device",
+        Class::Presets => "preset",
+    }
+}
+
 fn seen(event: &KernelEvent, policy: &CompiledPolicy) -> Seen {
     let cause = match event.reason {
         Reason::Policy(Cause::Rule(_)) => "rule",
@@ -87,6 +101,7 @@ impl Carrier for BpfCarrier {
         let report = enforceability(self.enforcer.support(), policy);
         let gaps = report.gaps().iter().map(|gap| Gap {
             rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
+            operation: gap.class.map(operation_of).map(str::to_owned),
             direction: match gap.outcome {
                 Outcome::Stricter => Direction::Stricter,
                 Outcome::Looser => Direction::Looser,

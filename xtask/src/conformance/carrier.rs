@@ -38,6 +38,9 @@ pub enum Direction {
 pub struct Gap {
     /// The rule; `None` where it is about more than one.
     pub rule: Option<String>,
+    /// The operation whose events it is about, whatever decides them.
+    #[serde(default)]
+    pub operation: Option<String>,
     /// The direction.
     pub direction: Direction,
     /// What is concerned, and why.
@@ -45,10 +48,19 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether it speaks of this rule, and excuses this verdict where that one is expected.
+    /// Whether it speaks of this rule, or of these operations, and excuses this verdict where that one is
+    /// expected.
     #[must_use]
-    pub fn excuses(&self, rule: Option<&str>, expected: Verdict, got: Verdict) -> bool {
-        let concerns = self.rule.is_none() || self.rule.as_deref() == rule;
+    pub fn excuses(
+        &self,
+        rule: Option<&str>,
+        operations: &[&str],
+        expected: Verdict,
+        got: Verdict,
+    ) -> bool {
+        let of_rule = self.rule.is_some() && self.rule.as_deref() == rule;
+        let of_operation = self.operation.as_deref();
+        let concerns = of_rule || of_operation.is_some_and(|own| operations.contains(&own));
         concerns
             && match self.direction {
                 Direction::Stricter => got > expected,
@@ -126,17 +138,29 @@ mod tests {
     fn a_gap_excuses_only_in_its_direction() {
         let gap = |direction| Gap {
             rule: Some("p file.matchPaths[0]".to_owned()),
+            operation: None,
             direction,
             what: String::new(),
         };
         let rule = Some("p file.matchPaths[0]");
         let (allow, audit, block) = (Verdict::Allow, Verdict::Audit, Verdict::Block);
-        assert!(gap(Direction::Looser).excuses(rule, block, allow));
-        assert!(!gap(Direction::Looser).excuses(rule, allow, block));
-        assert!(!gap(Direction::Looser).excuses(Some("q"), block, allow));
-        assert!(gap(Direction::Stricter).excuses(rule, allow, block));
-        assert!(!gap(Direction::Stricter).excuses(rule, block, audit));
-        assert!(gap(Direction::NotReported).excuses(rule, audit, allow));
-        assert!(!gap(Direction::NotReported).excuses(rule, block, allow));
+        assert!(gap(Direction::Looser).excuses(rule, &[], block, allow));
+        assert!(!gap(Direction::Looser).excuses(rule, &[], allow, block));
+        assert!(!gap(Direction::Looser).excuses(Some("q"), &[], block, allow));
+        assert!(gap(Direction::Stricter).excuses(rule, &[], allow, block));
+        assert!(!gap(Direction::Stricter).excuses(rule, &[], block, audit));
+        assert!(gap(Direction::NotReported).excuses(rule, &[], audit, allow));
+        assert!(!gap(Direction::NotReported).excuses(rule, &[], block, allow));
+        let of_all = Gap {
+            rule: None,
+            ..gap(Direction::Unenforced)
+        };
+        assert!(!of_all.excuses(None, &["dns"], block, allow));
+        let of_dns = Gap {
+            operation: Some("dns".to_owned()),
+            ..of_all
+        };
+        assert!(of_dns.excuses(None, &["dns"], block, allow));
+        assert!(!of_dns.excuses(None, &["read"], block, allow));
     }
 }

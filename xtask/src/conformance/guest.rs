@@ -234,8 +234,10 @@ impl Room<'_> {
             return Ok(());
         }
         let rule = expected.rule.as_deref();
+        let operations = operations(step);
+        let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
         line.gap = gaps
-            .find(|gap| gap.excuses(rule, expected.verdict, got.verdict))
+            .find(|gap| gap.excuses(rule, &operations, expected.verdict, got.verdict))
             .cloned();
         line.ok = line.gap.is_some();
         Ok(())
@@ -329,15 +331,23 @@ fn understand(line: &str, failure: Failure) -> Result<Performed, String> {
     }
 }
 
+/// The operations of a step's events.
+fn operations(step: &Step) -> Vec<String> {
+    let events = step.events().map(ToString::to_string);
+    let names = events.filter_map(|line| {
+        let event = Event::from_json(&line).ok()?;
+        Some(event.operation.name().to_owned())
+    });
+    names.collect()
+}
+
 /// What happened, from what the actor met and what the mechanism reported.
 fn conclude(step: &Step, performed: &Performed, seen: &[Seen], expected: &Outcome) -> Outcome {
-    let lines: Vec<String> = step.events().map(ToString::to_string).collect();
-    let events = lines.iter().filter_map(|line| Event::from_json(line).ok());
-    let operations: Vec<&str> = events.map(|event| event.operation.name()).collect();
+    let operations = operations(step);
     let fits = |seen: &&Seen| {
         let refused = seen.verdict == Verdict::Block;
         // What is said of other operations is about how the actor goes about its own.
-        refused == performed.refused && (refused || operations.contains(&seen.operation.as_str()))
+        refused == performed.refused && (refused || operations.contains(&seen.operation))
     };
     let fitting: Vec<&Seen> = seen.iter().filter(fits).collect();
     let strictest = fitting.iter().map(|seen| seen.verdict).max();

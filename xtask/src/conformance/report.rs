@@ -246,6 +246,7 @@ mod tests {
     fn gap() -> Gap {
         Gap {
             rule: Some("p dns".to_owned()),
+            operation: None,
             direction: Direction::Looser,
             what: "events of class dns over TCP".to_owned(),
         }

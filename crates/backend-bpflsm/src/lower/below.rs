@@ -119,6 +119,7 @@ impl Below {
             .into_iter()
             .map(|(rule, outcome)| Gap {
                 rule: rule.map(RuleId),
+                class: None,
                 outcome,
                 what: "renaming a directory above it".to_owned(),
                 reason: format!(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gambeson_policy_model::RuleId;
+use gambeson_policy_model::{Class, RuleId};
 use thiserror::Error;
 
 use crate::compiled::CompiledPolicy;
@@ -42,8 +42,11 @@ impl fmt::Display for Outcome {
 /// One thing that will differ.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gap {
-    /// The rule that it is about; `None` where it is about the whole policy.
+    /// The rule that it is about; `None` where it is about more than rules.
     pub rule: Option<RuleId>,
+    /// The class whose events it is about, whatever rule or posture decides them; `None` where it is about one
+    /// rule, or the whole policy.
+    pub class: Option<Class>,
     /// How it will differ.
     pub outcome: Outcome,
     /// What of the rule or policy, such as `mapping a file executable`.
@@ -63,6 +66,7 @@ impl Gap {
     ) -> Self {
         Self {
             rule: Some(rule),
+            class: None,
             outcome,
             what: what.into(),
             reason: reason.into(),
@@ -74,9 +78,24 @@ impl Gap {
     pub fn of_policy(outcome: Outcome, what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             rule: None,
+            class: None,
             outcome,
             what: what.into(),
             reason: reason.into(),
+        }
+    }
+
+    /// A gap of all events of a class.
+    #[must_use]
+    pub fn of_class(
+        class: Class,
+        outcome: Outcome,
+        what: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            class: Some(class),
+            ..Self::of_policy(outcome, what, reason)
         }
     }
 
