@@ -9,7 +9,7 @@ use crate::vm::{Kernel, Machine, Payload, UnderTest, kernels_under_test};
 
 /// What the errand takes.
 pub const HELP: &str = "\
-cargo xtask kernel cost [--kernel NAME…]      instructions that enforcement adds; writes benches/record/
+cargo xtask kernel cost [--kernel NAME…]      instructions that enforcement adds, as a table
 cargo xtask kernel verifier [--kernel NAME…] [--renew]
                                               what the verifier goes through for each program, held to the record
 cargo xtask kernel race [--kernel NAME…] [--opens N]
