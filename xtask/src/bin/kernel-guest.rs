@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use xtask::kernel::guest::workload::Error;
-use xtask::kernel::guest::{cost, deep, race, random, survive, swap, verifier};
+use xtask::kernel::guest::{cost, deep, many, race, random, survive, swap, verifier};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +33,7 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
         ["survive-agent"] => survive::agent(),
         ["random", operations, seed] => random::run(operations.parse()?, seed.parse()?),
         ["deep"] => deep::run(),
+        ["many", workloads] => many::many(workloads.parse()?),
         _ => Err("no such errand".into()),
     }
 }

@@ -16,6 +16,8 @@ cargo xtask kernel race [--kernel NAME…] [--opens N]
                                               six processes on one CPU open files, half of them blocked
 cargo xtask kernel swap [--kernel NAME…] [--count N] [--seconds N]
                                               policies are replaced under processes that work
+cargo xtask kernel many [--kernel NAME…] [--workloads 10000]
+                                              as many cgroups, each under its own policy
 cargo xtask kernel survive [--kernel NAME…]   the agent is killed, and another takes over
 cargo xtask kernel random [--kernel NAME…] [--operations N] [--seed N]
                                               random policies and operations, held to the reference evaluator

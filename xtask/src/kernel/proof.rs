@@ -21,7 +21,7 @@ pub struct Proof {
 }
 
 /// Every proof.
-pub const ALL: [Proof; 5] = [
+pub const ALL: [Proof; 6] = [
     Proof {
         name: "race",
         options: &[("--opens", 100_000)],
@@ -43,6 +43,12 @@ pub const ALL: [Proof; 5] = [
     Proof {
         name: "random",
         options: &[("--operations", 10_000), ("--seed", 0)],
+        appended: &[""],
+        modules: &[],
+    },
+    Proof {
+        name: "many",
+        options: &[("--workloads", 10_000)],
         appended: &[""],
         modules: &[],
     },

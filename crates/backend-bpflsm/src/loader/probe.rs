@@ -21,7 +21,7 @@ const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 /// The oldest kernel that has all that the programs need.
-const OLDEST: KernelVersion = KernelVersion::new(5, 15);
+const OLDEST: KernelVersion = KernelVersion::new(5, 17);
 /// From here on the kernel no longer skips LSM programs that are preempted.
 const NO_SKIPS: KernelVersion = KernelVersion::new(6, 2);
 /// The stable kernel whose later releases don't, either.

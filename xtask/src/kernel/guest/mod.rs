@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod deep;
+pub mod many;
 pub mod race;
 pub mod random;
 pub mod survive;
