@@ -253,6 +253,33 @@ mod tests {
     }
 
     #[test]
+    fn every_bypass_has_its_letter() {
+        let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+        let table = std::fs::read_to_string(tests.join("conformance/BYPASS.md")).unwrap();
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.contains("../scenarios/bypass/"))
+            .collect();
+        let files = std::fs::read_dir(tests.join("scenarios/bypass")).unwrap();
+        let files: Vec<_> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(rows.len(), files.len());
+        for file in files {
+            let row = rows
+                .iter()
+                .find(|row| row.contains(&format!("/{file})")))
+                .expect(&file);
+            assert!(
+                ["S", "P", "V"]
+                    .iter()
+                    .any(|letter| row.contains(&format!("| {letter} |"))),
+                "{row}"
+            );
+        }
+    }
+
+    #[test]
     fn a_gap_that_no_step_shows_is_an_error() {
         let shown = line("Allow", Some(gap()), vec![gap()], true);
         let exact = line("Block", None, vec![gap()], true);
