@@ -16,6 +16,15 @@ enum args { ARGS_HOLD, ARGS_FAIL, ARGS_KNOWN };
 #define FNV_OFFSET 0x811c9dc5u
 #define FNV_PRIME 0x01000193u
 
+/* Reads the argument at `address`: its length with the NUL, or less than 0. */
+static __always_inline long read_argument(struct gb_scratch *s)
+{
+	long length = bpf_probe_read_user_str(s->argument, GB_MAX_ARGUMENT + 2, (void *)s->arg.address);
+
+	/* Of an empty one the kernel says 0. */
+	return length ? length : 1;
+}
+
 static long hash_step(u32 i, struct view *v)
 {
 	struct gb_argument_state *a = &v->s->arg;
@@ -77,7 +86,7 @@ static long argument_step(u32 i, struct view *v)
 	if (i >= v->s->argc)
 		return 1;
 	a->found = 0;
-	length = bpf_probe_read_user_str(v->s->argument, GB_MAX_ARGUMENT + 2, (void *)a->address);
+	length = read_argument(v->s);
 	/* Longer ones than can be read are in no list. */
 	if (length <= 0 || length > GB_MAX_ARGUMENT + 1)
 		return 1;
@@ -140,7 +149,7 @@ static long skip_step(u32 i, struct view *v)
 
 	if (!a->skip)
 		return 1;
-	length = bpf_probe_read_user_str(v->s->argument, GB_MAX_ARGUMENT + 2, (void *)a->address);
+	length = read_argument(v->s);
 	if (length <= 0)
 		return 1;
 	/* A long argument is passed over in pieces. */
