@@ -281,6 +281,11 @@ in_web /data/plain; in_web /data/watched
 while ! grep -q watched /out/alerts-again; do sleep 0.2; done
 kill -9 $pid; wait $pid 2>/dev/null
 rm -r /sys/fs/bpf/agent
+# A kernel lets go of programs only after it has let go of their pins.
+left=100
+until sh -c 'echo 0 > /sys/fs/cgroup/web/cgroup.procs; exec cat /data/plain' > /dev/null 2>&1; do
+    left=$((left - 1)); [ $left -gt 0 ] || break; sleep 0.1
+done
 in_web /data/plain
 "#;
 

@@ -106,22 +106,25 @@ int BPF_PROG(gb_file_truncate, struct file *file)
 	return file_event(file->f_path.dentry, file->f_path.mnt, false, GB_HOOK_FILE_TRUNCATE);
 }
 
-/* Write: attribute flags. */
-SEC("lsm/file_ioctl")
-int BPF_PROG(gb_file_ioctl, struct file *file, unsigned int command)
+static __always_inline int ioctl_event(struct file *file, unsigned int command)
 {
 	if (command != FS_IOC_SETFLAGS && command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR)
 		return 0;
 	return file_event(file->f_path.dentry, file->f_path.mnt, false, GB_HOOK_FILE_IOCTL);
 }
 
+/* Write: attribute flags. */
+SEC("lsm/file_ioctl")
+int BPF_PROG(gb_file_ioctl, struct file *file, unsigned int command)
+{
+	return ioctl_event(file, command);
+}
+
 /* As above, from 32-bit programs; since 6.8. */
 SEC("lsm/file_ioctl_compat")
 int BPF_PROG(gb_file_ioctl_compat, struct file *file, unsigned int command)
 {
-	if (command != FS_IOC_SETFLAGS && command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR)
-		return 0;
-	return file_event(file->f_path.dentry, file->f_path.mnt, false, GB_HOOK_FILE_IOCTL);
+	return ioctl_event(file, command);
 }
 
 /* Whether the task is within an exec: the new memory's environment is not set up before the program

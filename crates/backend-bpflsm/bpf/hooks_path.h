@@ -108,7 +108,10 @@ static __always_inline bool is_directory(struct dentry *dentry)
 	return inode && (inode->i_mode & S_IFMT) == S_IFDIR;
 }
 
-/* Two names: two events, the strictest verdict wins, a tie reports the old name. */
+/*
+ * Two names: two events, the strictest verdict wins, a tie reports the old name. Where Block is only
+ * reported the verdicts are Audit, and tie with an Audit.
+ */
 static __always_inline int two_names_event(struct dentry *old, struct vfsmount *old_mnt, struct dentry *new,
 					   struct vfsmount *new_mnt, bool with_below, u32 hook)
 {
@@ -118,10 +121,12 @@ static __always_inline int two_names_event(struct dentry *old, struct vfsmount *
 
 	resolve(s, new, new_mnt);
 	decide_file(s, owns(owned_inode(new)), false, with_below && (is_directory(old) || is_directory(new)));
+	put_in_force(s);
 	of_new = decision_of(s);
 	resolve(s, old, old_mnt);
 	s->event.flags = 0;
 	decide_file(s, owns(owned_inode(old)), false, with_below && is_directory(old));
+	put_in_force(s);
 	if (of_new.verdict > s->verdict) {
 		resolve(s, new, new_mnt);
 		answer_with(s, of_new.verdict, of_new.cause, of_new.rule);

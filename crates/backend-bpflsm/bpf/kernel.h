@@ -51,7 +51,6 @@ enum bpf_map_type {
 #define FMODE_CREATED 0x100000
 #define FMODE_EXEC_OPEN 0x20 /* __FMODE_EXEC in f_flags: the kernel's own open for an exec */
 #define TMPFILE_FLAG 020000000 /* __O_TMPFILE */
-#define O_TRUNC 01000
 #define PROT_WRITE 0x2
 #define PROT_EXEC 0x4
 #define MAP_SHARED 0x01
@@ -62,7 +61,6 @@ enum bpf_map_type {
 #define S_IFDIR 0040000
 #define SB_KERNMOUNT (1 << 22)
 #define PF_KTHREAD 0x00200000
-#define PF_EXITING 0x00000004
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
 #define PROC_SUPER_MAGIC 0x9fa0
@@ -227,8 +225,6 @@ struct bpf_prog {
 
 struct user_namespace;
 struct iattr;
-struct msghdr;
-struct sockaddr;
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
