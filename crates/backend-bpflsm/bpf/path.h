@@ -25,25 +25,40 @@ extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
 	((struct type *)bpf_rdonly_cast((void *)(address),                     \
 					bpf_core_type_id_kernel(struct type)))
 
-/* Notes one more component. Returns whether there was room. */
-static __always_inline bool add_component(struct gb_scratch *s, u64 name, u32 length)
+/*
+ * Notes components until the mount's root or a root that is not its mount's. The type of the dentry is
+ * known to the verifier, unless it is a plain address. Returns whether the turn was not long enough.
+ */
+static __always_inline bool note_components(struct gb_scratch *s, struct dentry **at, u64 root, bool plain)
 {
-	u32 count = *(volatile u32 *)&s->count;
-	u32 total = *(volatile u32 *)&s->length + length + 1;
+	u32 count = s->count, total = s->length, k;
+	u64 *names = &s->names[count & (MAX_COMPONENTS - 1)];
+	u16 *lengths = &s->lengths[count & (MAX_COMPONENTS - 1)];
+	struct dentry *dentry = *at, *parent;
 
-	if (count >= MAX_COMPONENTS || total > MAX_PATH) {
-		*(volatile u32 *)&s->status = TOO_LONG;
+	for (k = 0; k < AT_ONCE; k++) {
+		u32 length;
+
+		if ((u64)dentry == root)
+			break;
+		parent = plain ? BPF_CORE_READ(dentry, d_parent) : dentry->d_parent;
+		if (dentry == parent)
+			break;
+		names[k] = (u64)(plain ? BPF_CORE_READ(dentry, d_name.name) : dentry->d_name.name);
+		length = plain ? BPF_CORE_READ(dentry, d_name.len) : dentry->d_name.len;
+		lengths[k] = length;
+		total += length + 1;
+		dentry = parent;
+	}
+	*at = dentry;
+	s->count = count + k;
+	s->length = total;
+	if (total > MAX_PATH) {
+		s->status = TOO_LONG;
 		return false;
 	}
-	s->names[count & (MAX_COMPONENTS - 1)] = name;
-	s->lengths[count & (MAX_COMPONENTS - 1)] = length;
-	*(volatile u32 *)&s->count = count + 1;
-	*(volatile u32 *)&s->length = total;
-	return true;
+	return k == AT_ONCE;
 }
-
-/* How many components one turn of a climb takes: a turn costs more than a component. */
-#define AT_ONCE 8
 
 /* Crosses from a mount's root to where it is mounted. Returns whether it is mounted on another. */
 static __always_inline bool cross_mount(struct gb_scratch *s, u64 mount)
@@ -72,38 +87,25 @@ static __always_inline bool cross_mount(struct gb_scratch *s, u64 mount)
 static long climb_step(u32 i, struct gb_scratch **context)
 {
 	struct gb_scratch *s = *context;
-	u64 dentry = *(volatile u64 *)&s->climb_dentry;
-	u64 mount = *(volatile u64 *)&s->climb_mount;
-	u64 parent, root, name;
-	u32 length;
+	u64 mount = s->climb_mount;
+	struct dentry *dentry;
+	bool more;
+	u64 root;
 
-	if (bpf_rdonly_cast)
+	if (bpf_rdonly_cast) {
 		root = (u64)TYPED(mount, mount)->mnt.mnt_root;
-	else
+		dentry = TYPED(s->climb_dentry, dentry);
+		more = note_components(s, &dentry, root, false);
+	} else {
 		root = (u64)BPF_CORE_READ((struct mount *)mount, mnt.mnt_root);
-	for (u32 k = 0; k < AT_ONCE; k++) {
-		if (dentry == root)
-			return !cross_mount(s, mount);
-		if (bpf_rdonly_cast) {
-			struct dentry *d = TYPED(dentry, dentry);
-
-			parent = (u64)d->d_parent;
-			name = (u64)d->d_name.name;
-			length = d->d_name.len;
-		} else {
-			struct dentry *d = (void *)dentry;
-
-			parent = (u64)BPF_CORE_READ(d, d_parent);
-			name = (u64)BPF_CORE_READ(d, d_name.name);
-			length = BPF_CORE_READ(d, d_name.len);
-		}
-		/* A root that is not its mount's is disconnected. */
-		if (dentry == parent || !add_component(s, name, length & 0xff))
-			return 1;
-		dentry = parent;
+		dentry = (struct dentry *)s->climb_dentry;
+		more = note_components(s, &dentry, root, true);
 	}
-	*(volatile u64 *)&s->climb_dentry = dentry;
-	return 0;
+	s->climb_dentry = (u64)dentry;
+	if (more)
+		return 0;
+	/* A root that is not its mount's is disconnected. */
+	return s->status == TOO_LONG || (u64)dentry != root || !cross_mount(s, mount);
 }
 
 /* Where a typed climb within one mount is. */
@@ -119,24 +121,7 @@ struct climb {
  */
 static long typed_step(u32 i, struct climb *climb)
 {
-	struct dentry *dentry = climb->dentry;
-	struct dentry *parent;
-
-	for (u32 k = 0; k < AT_ONCE; k++) {
-		if (dentry == climb->root)
-			break;
-		parent = dentry->d_parent;
-		if (dentry == parent ||
-		    !add_component(climb->s, (u64)dentry->d_name.name, dentry->d_name.len & 0xff))
-			break;
-		dentry = parent;
-		if (k == AT_ONCE - 1) {
-			climb->dentry = dentry;
-			return 0;
-		}
-	}
-	climb->dentry = dentry;
-	return 1;
+	return !note_components(climb->s, &climb->dentry, (u64)climb->root, false);
 }
 
 /* What a mount that belongs to no namespace, but to the kernel itself, makes of its files. */
@@ -245,6 +230,28 @@ static __noinline void resolve_at(struct gb_scratch *s, u64 dentry, u64 mnt)
 	climb_on(s);
 }
 
+struct timespec64 {
+	s64 tv_sec;
+	s64 tv_nsec;
+} RELOCATED;
+
+/* Copies a name, and bytes behind it where it is short: reading two words is cheaper than a helper call. */
+static __always_inline void copy_name(u8 *to, u64 from, u32 length)
+{
+	if (bpf_rdonly_cast && length <= 32) {
+		for (u32 k = 0; k < 2; k++) {
+			struct timespec64 *words = TYPED(from + 16 * k, timespec64);
+
+			((u64 *)to)[2 * k] = words->tv_sec;
+			((u64 *)to)[2 * k + 1] = words->tv_nsec;
+			if (length <= 16)
+				break;
+		}
+		return;
+	}
+	bpf_probe_read_kernel(to, length, (void *)from);
+}
+
 /* Copies the next component to `text`. */
 static __always_inline void copy_component(struct gb_scratch *s)
 {
@@ -253,7 +260,7 @@ static __always_inline void copy_component(struct gb_scratch *s)
 	u32 length = s->lengths[left & (MAX_COMPONENTS - 1)] & 0xff;
 
 	s->text[have] = '/';
-	bpf_probe_read_kernel(&s->text[have + 1], length, (void *)s->names[left & (MAX_COMPONENTS - 1)]);
+	copy_name(&s->text[have + 1], s->names[left & (MAX_COMPONENTS - 1)], length);
 	s->left = left;
 	s->have = have + 1 + length;
 }

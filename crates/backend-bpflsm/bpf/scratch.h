@@ -12,6 +12,7 @@
 
 #define MAX_PATH 4095
 #define MAX_COMPONENTS 2048
+#define AT_ONCE 16 /* components in one turn of a climb: a turn costs more than a component */
 #define MAX_ROWS 128
 #define CLAIM_TRIES 16
 #define NAME_AT 4608 /* where in `text` a lone name is put; behind any path being copied */
@@ -162,8 +163,9 @@ struct gb_scratch {
 	struct gb_event event;
 	u8 text[TEXT_SIZE]; /* behind the event: they are sent together */
 	u8 argument[GB_MAX_ARGUMENT + 9];
-	u16 lengths[MAX_COMPONENTS];
-	u64 names[MAX_COMPONENTS];
+	/* A turn of a climb may end behind what a path can hold. */
+	u16 lengths[MAX_COMPONENTS + AT_ONCE];
+	u64 names[MAX_COMPONENTS + AT_ONCE];
 };
 
 struct {

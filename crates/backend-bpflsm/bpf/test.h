@@ -21,6 +21,23 @@ struct split {
 	u32 length, at, end;
 };
 
+/* Notes one more component. Returns whether there was room. */
+static __always_inline bool add_component(struct gb_scratch *s, u64 name, u32 length)
+{
+	u32 count = s->count;
+	u32 total = s->length + length + 1;
+
+	if (count >= MAX_COMPONENTS || total > MAX_PATH) {
+		s->status = TOO_LONG;
+		return false;
+	}
+	s->names[count & (MAX_COMPONENTS - 1)] = name;
+	s->lengths[count & (MAX_COMPONENTS - 1)] = length;
+	s->count = count + 1;
+	s->length = total;
+	return true;
+}
+
 /* Goes through the path from its end, noting a component at each slash. */
 static long split_step(u32 i, struct split *p)
 {
