@@ -19,12 +19,12 @@
 /* A trie: matcher's `Trie`. */
 struct gb_trie {
 	u32 start_node;
+	u32 start_base; /* that node's */
 	u32 start_consumed;
 	u32 node_count;
 	u32 nodes;   /* 16 bytes each: owner, base, head[2] */
 	u32 places;  /* struct gb_place, 32 bytes each */
 	u32 regions; /* struct gb_region, 16 bytes each */
-	u32 region_count;
 	u32 labels;  /* bytes; each tail starts at a multiple of 8 and is filled up with zeros */
 };
 

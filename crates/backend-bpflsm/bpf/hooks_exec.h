@@ -203,9 +203,9 @@ int BPF_PROG(gb_bprm_committed_creds, struct linux_binprm *bprm)
 {
 	u64 task = (u64)bpf_get_current_task_btf();
 	struct gb_pending *waiting = bpf_map_lookup_elem(&pending, &task);
-	struct gb_subject spare, *label;
+	struct gb_subject spare, *label = kept_label();
 	struct view v;
-	int opened = gb_open(~0u);
+	int opened = is_free(label) ? NO_CASE : gb_open(~0u, label);
 
 	if (opened >= NO_CASE || !view_of(&v, opened)) {
 		/* What waits can't be decided any more, so it must not run. */

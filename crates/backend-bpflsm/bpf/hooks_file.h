@@ -5,10 +5,11 @@
 
 #include "judge.h"
 
-/* One event about one path. */
-static __always_inline int file_event(struct dentry *dentry, struct vfsmount *mnt, bool reading, u32 hook)
+/* One event about one path, of a task with such a label. */
+static __always_inline int file_event_of(struct gb_subject *label, struct dentry *dentry, struct vfsmount *mnt,
+					 bool reading, u32 hook)
 {
-	struct gb_scratch *s = OPEN_OR_RETURN(CLASS_BIT(FILES));
+	struct gb_scratch *s = OPEN_FOR_OR_RETURN(label, CLASS_BIT(FILES));
 	int result;
 
 	resolve(s, dentry, mnt);
@@ -16,6 +17,11 @@ static __always_inline int file_event(struct dentry *dentry, struct vfsmount *mn
 	result = carry_out(s, reading ? GB_OP_READ : GB_OP_WRITE, hook, false);
 	release(s);
 	return result;
+}
+
+static __always_inline int file_event(struct dentry *dentry, struct vfsmount *mnt, bool reading, u32 hook)
+{
+	return file_event_of(kept_label(), dentry, mnt, reading, hook);
 }
 
 /* Places in `Preset::ALL`. */
@@ -69,9 +75,15 @@ static __always_inline bool is_environ(struct dentry *dentry)
 SEC("lsm/file_open")
 int BPF_PROG(gb_file_open, struct file *file)
 {
-	struct inode *inode = file->f_inode;
-	u32 flags = file->f_flags, mode = file->f_mode;
+	struct gb_subject *label = kept_label();
+	struct inode *inode;
+	u32 flags, mode;
 
+	if (is_free(label))
+		return 0;
+	inode = file->f_inode;
+	flags = file->f_flags;
+	mode = file->f_mode;
 	/* The kernel's own open for an exec is part of the exec. */
 	if (flags & FMODE_EXEC_OPEN)
 		return 0;
@@ -88,7 +100,7 @@ int BPF_PROG(gb_file_open, struct file *file)
 	/* A file that the open itself created was judged as a new name (path_mknod). */
 	if (mode & FMODE_CREATED && !(flags & TMPFILE_FLAG))
 		return 0;
-	return file_event(file->f_path.dentry, file->f_path.mnt, !(mode & FMODE_WRITE), GB_HOOK_FILE_OPEN);
+	return file_event_of(label, file->f_path.dentry, file->f_path.mnt, !(mode & FMODE_WRITE), GB_HOOK_FILE_OPEN);
 }
 
 /* Read or Write of a descriptor that another process sent. */

@@ -49,23 +49,25 @@ enum opened {
 
 /*
  * Opens a case if the running task is under a policy that has anything to say of these classes:
- * claims a scratch and fills in who is judged by what. Returns the scratch's slot.
+ * claims a scratch and fills in who is judged by what. Given the label that is kept with the task,
+ * unless that says that it is free. Returns the scratch's slot.
  */
-__noinline int gb_open(u32 classes)
+__noinline int gb_open(u32 classes, struct gb_subject *label)
 {
-	struct gb_subject spare, *label = subject(&spare);
+	struct gb_workload *w = workload_in_force(label);
+	struct gb_subject spare;
 	u32 number, table, settings;
-	struct gb_workload *w;
 	struct gb_scratch *s;
 	struct view v;
 	u64 current;
 
-	if (!label)
-		return NO_CASE;
+	if (!w) {
+		label = renewed_label(label, &spare);
+		w = label ? workload_of(label) : NULL;
+		if (!w)
+			return NO_CASE;
+	}
 	number = label->workload;
-	w = bpf_map_lookup_elem(&workloads, &number);
-	if (!w)
-		return NO_CASE;
 	current = *(volatile u64 *)&w->current;
 	settings = w->settings;
 	table = current;
@@ -100,11 +102,17 @@ __noinline int gb_open(u32 classes)
 	return s->slot;
 }
 
-/* Opens a case in a hook: its scratch. Or returns from the hook. */
-#define OPEN_OR_RETURN(classes)                                                \
+/* Opens a case in a hook, for the label that is kept with the task: its scratch. Or returns from the
+ * hook.
+ */
+#define OPEN_FOR_OR_RETURN(label, classes)                                     \
 	({                                                                     \
+		struct gb_subject *kept_ = (label);                            \
 		struct gb_scratch *opened_;                                    \
-		int slot_ = gb_open(classes);                                  \
+		int slot_;                                                     \
+		if (is_free(kept_))                                            \
+			return 0;                                              \
+		slot_ = gb_open(classes, kept_);                               \
 		if (slot_ == NO_CASE)                                          \
 			return 0;                                              \
 		if (slot_ == FAILED_EACCES)                                    \
@@ -114,6 +122,8 @@ __noinline int gb_open(u32 classes)
 			return -EPERM;                                         \
 		opened_;                                                       \
 	})
+
+#define OPEN_OR_RETURN(classes) OPEN_FOR_OR_RETURN(kept_label(), classes)
 
 static __always_inline bool has_terminal(void)
 {

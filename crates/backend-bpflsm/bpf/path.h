@@ -235,11 +235,17 @@ struct timespec64 {
 	s64 tv_nsec;
 } RELOCATED;
 
-/* Copies a name, and bytes behind it where it is short: reading two words is cheaper than a helper call. */
+/* A name shorter than this lies within its dentry (the least DNAME_INLINE_LEN), with so many bytes. */
+#define INLINE_NAME 32
+
+/*
+ * Copies a name. Of one within its dentry all words, for reading them is cheaper than a helper call: none
+ * of them can lie across the end of what is mapped, of which a word would read as zeros.
+ */
 static __always_inline void copy_name(u8 *to, u64 from, u32 length)
 {
-	if (bpf_rdonly_cast && length <= 32) {
-		for (u32 k = 0; k < 2; k++) {
+	if (bpf_rdonly_cast && length < INLINE_NAME) {
+		for (u32 k = 0; k < INLINE_NAME / 16; k++) {
 			struct timespec64 *words = TYPED(from + 16 * k, timespec64);
 
 			((u64 *)to)[2 * k] = words->tv_sec;

@@ -42,14 +42,16 @@ static long ancestor_step(u32 level, struct ancestry *a)
 	return 0;
 }
 
-static __always_inline bool is_bound(u32 workload, u32 incarnation)
+/* The workload that a label names, or NULL where it isn't bound any more. */
+static __always_inline struct gb_workload *workload_of(const struct gb_subject *label)
 {
+	u32 number = label->workload;
 	struct gb_workload *w;
 
-	if (workload >= GB_MAX_WORKLOADS)
-		return false;
-	w = bpf_map_lookup_elem(&workloads, &workload);
-	return w && w->incarnation == incarnation && (u32)w->current != GB_NONE;
+	if (number >= GB_MAX_WORKLOADS)
+		return NULL;
+	w = bpf_map_lookup_elem(&workloads, &number);
+	return w && w->incarnation == label->incarnation && (u32)w->current != GB_NONE ? w : NULL;
 }
 
 /* Labels the running task by its cgroup, or the host. Works on `label`, whose old label stays
@@ -57,7 +59,7 @@ static __always_inline bool is_bound(u32 workload, u32 incarnation)
  */
 static __noinline void look_up(struct gb_subject *label, const struct gb_control *c, struct task_struct *task)
 {
-	bool bound = is_bound(label->workload, label->incarnation);
+	bool bound = workload_of(label);
 	struct ancestry a = { .labelled = bound ? label->workload : GB_NONE, .met = 0, .deepest = GB_NONE };
 	struct gb_workload *w;
 
@@ -90,7 +92,7 @@ static __noinline int stray_label(struct gb_subject *spare, const struct gb_cont
 	u64 key = (u64)task;
 	struct gb_subject *stray = bpf_map_lookup_elem(&strays, &key);
 
-	if (stray && is_bound(stray->workload, stray->incarnation)) {
+	if (stray && workload_of(stray)) {
 		*spare = *stray;
 		spare->source_generation = 0;
 		return 1;
@@ -105,35 +107,64 @@ static __noinline int stray_label(struct gb_subject *spare, const struct gb_cont
 	return 1;
 }
 
+/* The label that is kept with the running task, if any is. */
+static __always_inline struct gb_subject *kept_label(void)
+{
+	return bpf_task_storage_get(&subjects, bpf_get_current_task_btf(), 0, 0);
+}
+
+/* Whether a kept label says that the task is under no policy: most are, and leave hooks at once. */
+static __always_inline bool is_free(const struct gb_subject *label)
+{
+	const struct gb_control *c;
+
+	if (!label)
+		return false;
+	if (label->workload != GB_NONE)
+		return label->workload == GB_EXEMPT;
+	c = control_of();
+	return c && label->epoch == c->epoch;
+}
+
+/* Whether a kept label is as good as one looked up now. */
+static __always_inline struct gb_workload *workload_in_force(const struct gb_subject *label)
+{
+	const struct gb_control *c = control_of();
+
+	return label && c && label->epoch == c->epoch ? workload_of(label) : NULL;
+}
+
 /*
- * The running task's label, or NULL if it is under no policy. `spare` stands in where storage can't
- * be had.
+ * The running task's label by its cgroup, or NULL if it is under no policy. Given the one that is kept;
+ * `spare` stands in where storage can't be had.
  */
-static __always_inline struct gb_subject *subject(struct gb_subject *spare)
+static __always_inline struct gb_subject *renewed_label(struct gb_subject *label, struct gb_subject *spare)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct gb_subject *label = bpf_task_storage_get(&subjects, task, 0, 0);
 	struct gb_control *c = control_of();
 
 	if (!c)
 		return NULL;
 	if (!label) {
 		label = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		if (label) {
-			/* New storage is zeros, and workload 0 a valid number. */
-			if (!label->incarnation && label->workload == 0)
-				label->workload = GB_NONE;
-		} else {
+		if (!label)
 			return stray_label(spare, c, task) ? spare : NULL;
-		}
-		look_up(label, c, task);
-	} else if (label->workload == GB_EXEMPT) {
-		return NULL;
-	} else if (label->epoch != c->epoch ||
-		   (label->workload != GB_NONE && !is_bound(label->workload, label->incarnation))) {
-		look_up(label, c, task);
+		/* New storage is zeros, and workload 0 a valid number. */
+		if (!label->incarnation && label->workload == 0)
+			label->workload = GB_NONE;
 	}
+	look_up(label, c, task);
 	return label->workload >= GB_MAX_WORKLOADS ? NULL : label;
+}
+
+/* The running task's label, or NULL if it is under no policy. */
+static __always_inline struct gb_subject *subject(struct gb_subject *spare)
+{
+	struct gb_subject *label = kept_label();
+
+	if (is_free(label))
+		return NULL;
+	return workload_in_force(label) ? label : renewed_label(label, spare);
 }
 
 #endif

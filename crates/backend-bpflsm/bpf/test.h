@@ -7,12 +7,14 @@
 
 #include "judge.h"
 
-/* The two paths; `question` says how long they are. */
+/* The two paths; `question` says how long they are. Behind them, as behind a name in its dentry, more bytes can
+ * be read.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2);
 	__type(key, u32);
-	__uint(value_size, 4096);
+	__uint(value_size, 4096 + INLINE_NAME);
 } test_paths SEC(".maps");
 
 struct split {

@@ -156,7 +156,6 @@ static long trie_step(u32 i, struct view *v)
 static __always_inline void walk_trie(struct view *v, const struct gb_trie *trie, u32 origin, u32 length)
 {
 	struct gb_walk *w = &v->s->walk;
-	struct gb_node *start;
 
 	w->nodes = trie->nodes;
 	w->node_count = trie->node_count;
@@ -167,8 +166,7 @@ static __always_inline void walk_trie(struct view *v, const struct gb_trie *trie
 	w->length = length;
 	w->tail_left = 0;
 	w->ended_in = GB_NONE;
-	start = node_at(v, trie->start_node);
-	enter(w, trie->start_node, start ? start->base : 0, trie->start_consumed);
+	enter(w, trie->start_node, trie->start_base, trie->start_consumed);
 	bpf_loop(8192, trie_step, v, 0);
 }
 

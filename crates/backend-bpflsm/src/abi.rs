@@ -170,6 +170,8 @@ record! {
     gb_trie Trie {
         /// The node that walks begin at.
         start_node: u32,
+        /// That node's base.
+        start_base: u32,
         /// How many bytes of a path that node stands for.
         start_consumed: u32,
         /// How many nodes there are; never 0.
@@ -180,8 +182,6 @@ record! {
         places: u32,
         /// [`Region`]s.
         regions: u32,
-        /// How many regions there are; never 0.
-        region_count: u32,
         /// Tails of long labels.
         labels: u32,
     }

@@ -22,8 +22,8 @@ const PROGRAM: &str = "gb_test";
 /// The maps that it uses.
 const MAPS: [&str; 4] = ["tables", "scratch", "counters", TRIAL_PATHS];
 
-/// Bytes of an element of the map of paths.
-const PATH: usize = 4096;
+/// Bytes of an element of the map of paths (`test_paths`).
+const PATH: usize = 4096 + 32;
 
 /// Which element holds the object's path, and which the source's.
 const OBJECT: usize = 0;

@@ -231,12 +231,14 @@ fn trie(trie: &Trie, below: &[u32], writer: &mut Writer) -> Result<abi::Trie, Lo
         .collect();
     Ok(abi::Trie {
         start_node: trie.start.node,
+        start_base: nodes
+            .get(trie.start.node as usize)
+            .map_or(0, |node| node.base),
         start_consumed: trie.start.consumed,
         node_count: nodes.len() as u32,
         nodes: writer.section(&nodes)?,
         places: writer.section(&places)?,
         regions: writer.section(&regions)?,
-        region_count: regions.len() as u32,
         labels: writer.section(labels.bytes())?,
     })
 }

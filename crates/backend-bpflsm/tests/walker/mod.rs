@@ -76,7 +76,9 @@ impl<'t> Walker<'t> {
             consumed: trie.start_consumed as usize,
             ended_in: None,
         };
-        assert!(trie.node_count > 0 && trie.region_count > 0);
+        assert!(trie.node_count > 0);
+        let [_, start_base, ..]: [u32; 4] = self.record(trie.nodes, trie.start_node);
+        assert_eq!(trie.start_base, start_base);
         while let Some(byte) = path.get(end.consumed) {
             let [_, base, ..]: [u32; 4] = self.record(trie.nodes, end.node);
             let slot = base + u32::from(*byte);
