@@ -24,6 +24,9 @@ cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the refe
 cargo xtask soak --kernel-walk [--events N] [--seed N]
                                             hold the programs' walk in this kernel to the compiled
                                             engine (default: 1000000 events; feature `bpf-lsm`)
+cargo xtask soak --kernels [--events N] [--seed N]
+                                            hold kernels in virtual machines to the reference
+                                            evaluator (default: 1000000 operations)
 cargo xtask bpf [--check]                   build the BPF object with clang 14, or compare the one
                                             that is kept with what its source gives
 cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
@@ -60,6 +63,10 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
         ["corpus", folder] => run_corpus(Path::new(folder)),
         ["bpf", options @ ..] => run_bpf(options),
         ["soak", "--kernel-walk", options @ ..] => run_kernel_walk(options),
+        ["soak", "--kernels", options @ ..] => {
+            let (operations, seed) = soak_options(options, 1_000_000)?;
+            kernel::soak::run(operations, seed, &mut std::io::stdout())
+        }
         ["conformance", options @ ..] => {
             let mut out = std::io::stdout().lock();
             Ok(conformance::command_line::run(options, &root(), &mut out)?)

@@ -146,6 +146,41 @@ fn owners_below_a_renamed_directory_are_unknown() -> Result<(), Box<dyn Error>> 
 }
 
 #[test]
+fn arguments_that_programs_cannot_look_into_are_told_of() -> Result<(), Box<dyn Error>> {
+    let policy = compiled(
+        "  process: {matchPaths: [{path: /a, allowedArgs: [x]}, {path: /b, allowedArgs: [x]}, {path: /c, allowedArgs: [x]}]}\n",
+    )?;
+    let scripts = "scripts whose interpreter is a script";
+    let of = |rule, what| (Some(rule), Outcome::Stricter, what);
+    let report = enforceability(&recent(), &policy);
+    assert_eq!(gaps(&report), [0, 1, 2].map(|rule| of(rule, scripts)));
+    // Of one executed file, 16 lists are looked into.
+    for (count, is_gap) in [(16, false), (17, true)] {
+        let rules: Vec<String> = (0..count)
+            .map(|number| format!("{{path: /a, allowedArgs: [x{number}]}}"))
+            .collect();
+        let policy = compiled(&format!(
+            "  process: {{matchPaths: [{}]}}\n",
+            rules.join(", ")
+        ))?;
+        let report = enforceability(&recent(), &policy);
+        let lists = of(0, "files for which many lists of arguments count");
+        assert_eq!(gaps(&report).contains(&lists), is_gap, "{count}");
+    }
+    // Each program has its own.
+    let rules: Vec<String> = (0..20)
+        .map(|number| format!("{{path: /bin/{number}, allowedArgs: [x{number}]}}"))
+        .collect();
+    let policy = compiled(&format!(
+        "  process: {{matchPaths: [{}]}}\n",
+        rules.join(", ")
+    ))?;
+    let report = enforceability(&recent(), &policy);
+    assert!(gaps(&report).iter().all(|(_, _, what)| *what == scripts));
+    Ok(())
+}
+
+#[test]
 fn policies_beyond_the_programs_limits_are_refused_by_rule() -> Result<(), Box<dyn Error>> {
     let long = "x".repeat(4096);
     let policy = compiled(&format!(

@@ -8,4 +8,5 @@ pub mod cost;
 #[cfg(feature = "bpf-lsm")]
 pub mod guest;
 pub mod proof;
+pub mod soak;
 pub mod verifier;

@@ -1,11 +1,12 @@
 //! What will differ from the decision model on a kernel, rule by rule.
 
+mod arguments;
+
 use gambeson_matcher::backend::{Gap, Outcome, Report, Support as _};
 use gambeson_matcher::tables::Tables;
 use gambeson_matcher::{CompiledPolicy, ObjectKind, RuleShape};
 use gambeson_policy_model::{Action, Class, Preset, RuleId, RuleInfo, Verdict};
 
-use crate::abi;
 use crate::hooks::{Before, Carried, HOOKS, Hook, Rules};
 use crate::lower::Below;
 use crate::support::Support;
@@ -42,9 +43,9 @@ impl Known<'_> {
 
 /// Says what of a policy BPF programs on such a kernel don't carry out as the decision model says.
 ///
-/// Rules with `allowedArgs` are no gap: arguments are read from the new program's own memory, and a
-/// program that may not run with them is killed before its first instruction, where other denials
-/// fail with EPERM.
+/// Rules with `allowedArgs` are no gap, as long as few of them count for one exec: arguments are read
+/// from the new program's own memory, and a program that may not run with them is killed before its
+/// first instruction, where other denials fail with EPERM.
 ///
 /// ```
 /// use gambeson_backend_bpflsm::{KernelVersion, Support, enforceability};
@@ -105,13 +106,7 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
         }
     }
     gaps.extend(rules.iter().filter_map(renaming_by_owner));
-    if most_rows(tables) > abi::PENDING_ROWS {
-        gaps.extend(rules.iter().filter(|rule| rule.shape.allowed_args).map(|rule| {
-            let reason = "programs can put aside no more rows of patterns until they know the arguments, \
-                          and then take them for not allowed";
-            rule.gap(Outcome::Stricter, "files that many sets of patterns match", reason)
-        }));
-    }
+    gaps.extend(arguments::gaps(tables, &rules));
     gaps.extend(Below::new(tables).gaps);
     gaps.into_iter().collect()
 }
@@ -210,11 +205,4 @@ fn renaming_by_owner(rule: &Known<'_>) -> Option<Gap> {
             "the owner of what lies below a directory isn't known, so that `ownerOnly` fails";
         rule.gap(Outcome::Stricter, "renaming a directory above it", reason)
     })
-}
-
-/// The most rows that one executed file can have.
-fn most_rows(tables: &Tables) -> usize {
-    let globs = &tables.process_globs;
-    let names = usize::from(!globs.names.is_trivial());
-    1 + globs.forward.len() + globs.backward.len() + names
 }
