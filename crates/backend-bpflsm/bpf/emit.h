@@ -59,7 +59,7 @@ static __always_inline u32 append_source(struct gb_scratch *s, u32 from)
 		s->text[from & 4095] = '/';
 		return 1;
 	}
-	bpf_loop(MAX_COMPONENTS, append_step, &s, 0);
+	bpf_loop(MAX_COMPONENTS, copy_step, &s, 0);
 	return length;
 }
 

@@ -258,11 +258,11 @@ static __always_inline void copy_name(u8 *to, u64 from, u32 length)
 	bpf_probe_read_kernel(to, length, (void *)from);
 }
 
-/* Copies the next component to `text`. */
+/* Copies the next component to `text`, where other text may lie before the path. */
 static __always_inline void copy_component(struct gb_scratch *s)
 {
 	u32 left = s->left - 1;
-	u32 have = s->have & 4095;
+	u32 have = s->have & 8191;
 	u32 length = s->lengths[left & (MAX_COMPONENTS - 1)] & 0xff;
 
 	s->text[have] = '/';
@@ -275,27 +275,9 @@ static long copy_step(u32 i, struct gb_scratch **context)
 {
 	struct gb_scratch *s = *context;
 
-	if (s->have >= s->length)
-		return 1;
-	copy_component(s);
-	return 0;
-}
-
-/* As `copy_step`, behind another text. */
-static long append_step(u32 i, struct gb_scratch **context)
-{
-	struct gb_scratch *s = *context;
-	u32 left = s->left - 1;
-	u32 have = s->have & 8191;
-	u32 length;
-
 	if (s->have >= s->length || !s->left)
 		return 1;
-	length = s->lengths[left & (MAX_COMPONENTS - 1)] & 0xff;
-	s->text[have] = '/';
-	bpf_probe_read_kernel(&s->text[have + 1], length, (void *)s->names[left & (MAX_COMPONENTS - 1)]);
-	s->left = left;
-	s->have = have + 1 + length;
+	copy_component(s);
 	return 0;
 }
 

@@ -76,6 +76,11 @@ struct way {
 extern const struct way file_ways[], name_ways[], program_ways[], socket_ways[], capability_ways[],
 	room_ways[], ring_ways[];
 
+/* Preparations that several ways share: opening the object's directory (`to` becomes its name in there),
+ * and the object itself as a path alone. */
+int prepare_directory(struct act *a);
+int prepare_path_only(struct act *a);
+
 /* What a call said, as 0 or an errno. */
 static inline int said(long result)
 {

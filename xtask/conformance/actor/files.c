@@ -28,19 +28,7 @@ static int by_openat2(struct act *a, int flags)
 static int openat2_read(struct act *a) { return by_openat2(a, O_RDONLY); }
 static int openat2_write(struct act *a) { return by_openat2(a, O_WRONLY); }
 
-/* Opens the file from its directory, which was opened before. */
-static int prepare_directory(struct act *a)
-{
-	char *copy = strdup(a->path), *slash = strrchr(copy, '/');
-
-	if (!slash)
-		return EINVAL;
-	a->to = strdup(slash + 1);
-	slash[slash == copy] = '\0';
-	a->fd = open(copy, O_RDONLY | O_DIRECTORY);
-	return said(a->fd);
-}
-
+/* From its directory, which was opened before. */
 static int openat_read(struct act *a) { return opened(openat(a->fd, a->to, O_RDONLY)); }
 
 static int dotted(struct act *a, char *name, size_t size)
@@ -66,7 +54,6 @@ static int root_read(struct act *a)
 	return opened(open(name, O_RDONLY));
 }
 
-static int prepare_path_only(struct act *a) { return said(a->fd = open(a->path, O_PATH)); }
 static int prepare_read(struct act *a) { return said(a->fd = open(a->path, O_RDONLY)); }
 static int prepare_both(struct act *a) { return said(a->fd = open(a->path, O_RDWR)); }
 

@@ -9,8 +9,6 @@ static int rename_unless(struct act *a) { return said(renameat2(AT_FDCWD, a->pat
 static int rename_whiteout(struct act *a) { return said(renameat2(AT_FDCWD, a->path, AT_FDCWD, a->to, RENAME_WHITEOUT)); }
 static int link_to(struct act *a) { return said(link(a->path, a->to)); }
 
-static int prepare_path_only(struct act *a) { return said(a->fd = open(a->path, O_PATH)); }
-
 static int link_descriptor(struct act *a)
 {
 	char name[64];

@@ -66,21 +66,9 @@ static int exec_path(struct act *a) { return executed(a, by_path); }
 static int by_loader(struct act *a) { return replace(a, a->to, a->path); }
 static int exec_loader(struct act *a) { return executed(a, by_loader); }
 
-static int prepare_directory(struct act *a)
-{
-	char *copy = strdup(a->path), *slash = strrchr(copy, '/');
-
-	if (!slash)
-		return EINVAL;
-	a->to = strdup(slash + 1);
-	slash[slash == copy] = '\0';
-	return said(a->fd = open(copy, O_RDONLY | O_DIRECTORY));
-}
-
 static int by_directory(struct act *a) { return replace_at(a, a->fd, a->to, 0); }
 static int exec_at(struct act *a) { return executed(a, by_directory); }
 
-static int prepare_path_only(struct act *a) { return said(a->fd = open(a->path, O_PATH)); }
 static int by_descriptor(struct act *a) { return replace_at(a, a->fd, "", AT_EMPTY_PATH); }
 static int exec_descriptor(struct act *a) { return executed(a, by_descriptor); }
 

@@ -36,9 +36,10 @@ pub enum BuildError {
     },
 }
 
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "main.c",
     "stage.c",
+    "prepare.c",
     "files.c",
     "names.c",
     "programs.c",
