@@ -1,0 +1,3 @@
+//! Carries compiled policies out with AppArmor profiles.
+
+pub mod audit;
