@@ -1,5 +1,6 @@
 //! What carries decisions out in a kernel.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use gambeson::matcher::CompiledPolicy;
@@ -86,6 +87,16 @@ pub trait Carrier {
     /// # Errors
     /// When that can't be done.
     fn apply(&mut self, policy: &CompiledPolicy, cgroup: &Path) -> Result<u64, String>;
+
+    /// What the stage is told of the policy besides the cgroup, for a subject of this program.
+    fn staging(&self, _handle: u64, _source: Option<&[u8]>) -> Vec<OsString> {
+        Vec::new()
+    }
+
+    /// Whether what is allowed and not watched is reported, too.
+    fn reports_allowed(&self) -> bool {
+        true
+    }
 
     /// What was reported of the processes under this handle since the last call.
     ///
