@@ -1,15 +1,25 @@
 //! Carries compiled policies out as AppArmor profiles.
 
+mod carve;
 mod error;
 mod features;
+mod gaps;
+mod glob;
+mod judge;
+mod layers;
 mod lower;
 mod name;
 mod options;
 mod profile;
+mod quote;
 mod support;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod zones;
 
 pub use error::LowerError;
 pub use features::{Features, FeaturesError};
+pub use gaps::enforceability;
 pub use lower::lower;
 pub use name::{ProfileName, ProfileNameError};
 pub use options::{Mounts, Native, Options};
@@ -30,8 +40,7 @@ impl Backend for AppArmor {
     type LowerError = LowerError;
 
     fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
-        let _ = (support, compiled);
-        Report::default()
+        enforceability(support, compiled, &Options::default())
     }
 
     /// Lowers under the default options; [`lower`] takes others.
