@@ -1,17 +1,27 @@
 //! Carries compiled policies out as AppArmor profiles.
 
 pub mod audit;
+mod carve;
 mod error;
 mod features;
+mod gaps;
+mod glob;
+mod judge;
 mod kernel;
+mod layers;
 mod lower;
 mod name;
 mod options;
 mod profile;
+mod quote;
 mod support;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod zones;
 
 pub use error::LowerError;
 pub use features::{Features, FeaturesError};
+pub use gaps::enforceability;
 pub use kernel::{
     Applied, ApplyError, Binary, BindError, Bound, Confirmed, Content, Difference, Enforcer,
     KernelError, KernelLog, Loaded, LogError, Mode, Parser, ParserError, Polled, Replaced, Start,
@@ -37,8 +47,7 @@ impl Backend for AppArmor {
     type LowerError = LowerError;
 
     fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
-        let _ = (support, compiled);
-        Report::default()
+        enforceability(support, compiled, &Options::default())
     }
 
     /// Lowers under the default options; [`lower`] takes others.

@@ -24,8 +24,10 @@ pub struct Profile {
 pub struct Section {
     /// Its full name, as the kernel tells it in audit records, such as `gambeson.web//bash-1`.
     pub name: String,
-    /// The source class that it judges.
+    /// A source class that it judges.
     pub class: u32,
+    /// All source classes that it judges: rules say the same of them.
+    pub classes: Vec<u32>,
     /// The path of some program of that class, to ask the policy who decided an event.
     pub program: Vec<u8>,
 }
@@ -61,7 +63,7 @@ impl Profile {
         let class = compiled.tables().sources.find(program);
         self.sections
             .iter()
-            .find(|section| section.class == class)
+            .find(|section| section.classes.contains(&class))
             .map_or(self.name.as_str(), |section| &section.name)
     }
 
