@@ -251,6 +251,7 @@ mod tests {
         let section = |name: &&str| Section {
             name: (*name).to_owned(),
             class: 0,
+            classes: vec![0],
             program: b"/x".to_vec(),
         };
         names.iter().map(section).collect()
