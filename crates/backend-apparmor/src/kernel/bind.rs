@@ -127,6 +127,25 @@ impl Applied {
         self.profile.profile_for(&self.policy, program)
     }
 
+    /// The processes that the kernel says are under the policy; those that have ended, and only wait to be
+    /// asked how, are left out.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(&self.places.proc) else {
+            return Vec::new();
+        };
+        let numbers = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        numbers
+            .filter(|process| {
+                label_in(&self.places, *process)
+                    .is_some_and(|label| self.profile.section(name_in(&label)).is_some())
+                    && !has_ended(&self.places, *process)
+            })
+            .collect()
+    }
+
     /// What a record says of processes under this policy; `None` where it is about others, or about
     /// nothing that was denied or is watched.
     #[must_use]
@@ -143,7 +162,7 @@ impl Applied {
         let Some(label) = label else {
             return Ok(Bound { child, label: None });
         };
-        let name = label.split(" (").next().unwrap_or_default();
+        let name = name_in(&label);
         if self.profile.section(name).is_some() {
             return Ok(Bound {
                 child,
@@ -175,6 +194,21 @@ fn label_in(places: &Places, process: u32) -> Option<String> {
     let label = label.trim_end_matches(['\n', '\0']);
     // A process that has ended is under nothing.
     (!label.is_empty()).then(|| label.to_owned())
+}
+
+/// The profile's name in `gambeson.web (enforce)`.
+fn name_in(label: &str) -> &str {
+    label.split(" (").next().unwrap_or_default()
+}
+
+/// Whether a process is a zombie.
+fn has_ended(places: &Places, process: u32) -> bool {
+    let stat = fs::read_to_string(places.proc.join(format!("{process}/stat")));
+    // The program's name before may hold anything.
+    stat.is_ok_and(|stat| {
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    })
 }
 
 /// Has the calling thread change, now or when it executes something.
