@@ -9,7 +9,7 @@ use gambeson_policy_model::{Class, RuleId};
 use super::lines::{Lines, Who};
 use super::sections::Sections;
 use crate::carve::{Cut, Shape, carve, rest_of};
-use crate::glob::{self, Seq, children_of, deeper_of};
+use crate::glob::{self, Seq, children_of, deeper_of, nonempty};
 use crate::judge::{Ask, Decider, Effect, Judge, Pattern, Says};
 use crate::layers::{Role, denied_by_rule, spread};
 use crate::zones::{Zone, divide, strings};
@@ -168,6 +168,15 @@ impl Divided<'_, '_> {
         let rest = rest_of(zone.shape, directories);
         let carved = carve(&zone.path, vec![rest], cuts);
         self.emit(files, carved.texts(), says, target, zone.rule);
+        // The root is no child of itself to the parser.
+        let root = Cut {
+            path: b"/".to_vec(),
+            shape: Shape::Exact,
+        };
+        let holds_root = matches!(zone.shape, Shape::Below | Shape::Children);
+        if zone.path == b"/" && holds_root && !cuts.contains(&root) {
+            self.emit(files, vec!["/".to_owned()], says, target, zone.rule);
+        }
     }
 
     fn emit(
@@ -208,32 +217,31 @@ impl Divided<'_, '_> {
                     || glob::matches(&pattern.seq, &[&cut.path, &b"/"[..]].concat())
             })
             .collect();
-        let whole = zone.path == b"/" && zone.shape == Shape::Below;
-        let carved = if whole {
-            carve(b"", vec![pattern.seq.clone()], &cuts)
-        } else {
-            let seqs = std::slice::from_ref(&pattern.seq);
-            let start = glob::start(seqs);
-            let places = zone
-                .path
-                .iter()
-                .fold(start, |places, byte| glob::step(seqs, &places, *byte));
-            let mut inside: Vec<Seq> = Vec::new();
-            for (_, item) in &places {
-                let rest = pattern.seq.get(*item..).unwrap_or_default();
-                if zone.shape != Shape::Deeper {
-                    inside.extend(children_of(rest));
-                }
-                if zone.shape != Shape::Children {
-                    inside.extend(deeper_of(rest));
+        let seqs = std::slice::from_ref(&pattern.seq);
+        let start = glob::start(seqs);
+        let places = zone
+            .path
+            .iter()
+            .fold(start, |places, byte| glob::step(seqs, &places, *byte));
+        let mut inside: Vec<Seq> = Vec::new();
+        for (_, item) in &places {
+            let rest = pattern.seq.get(*item..).unwrap_or_default();
+            let found = match zone.shape {
+                Shape::Exact => Vec::new(),
+                Shape::Children => children_of(rest).into_iter().collect(),
+                Shape::Deeper => deeper_of(rest),
+                Shape::Below => nonempty(rest),
+            };
+            for seq in found {
+                if !inside.contains(&seq) {
+                    inside.push(seq);
                 }
             }
-            inside.dedup();
-            if inside.is_empty() {
-                return;
-            }
-            carve(&zone.path, inside, &cuts)
-        };
+        }
+        if inside.is_empty() {
+            return;
+        }
+        let carved = carve(&zone.path, inside, &cuts);
         self.emit(files, carved.texts(), says, target, Some(pattern.rule));
     }
 

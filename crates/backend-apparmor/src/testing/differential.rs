@@ -169,7 +169,7 @@ impl Asked<'_> {
         let perms = self.walked.file(path, owner);
         if perms.quiet != 0 || perms.allow & FilePerms::LOCK == 0 {
             return Err(format!(
-                "{}: quiet, or not lockable",
+                "{} is quiet, or not lockable: {perms:?}",
                 String::from_utf8_lossy(path)
             ));
         }
@@ -183,7 +183,7 @@ impl Asked<'_> {
                 path,
                 owner,
                 &map,
-                (perms.allow & FilePerms::MAP_OR_SUBSET != 0, false),
+                (perms.allow & FilePerms::MAP != 0, false),
             )?;
             let leads = self.walked.exec(path, owner);
             let wanted = self.profile.profile_for(self.compiled, path);
@@ -247,24 +247,31 @@ impl Asked<'_> {
         if new == b"/" || old == b"/" {
             return Ok(());
         }
-        let blocked = decide(new).max(decide(old)) == Verdict::Block;
-        let linked = self.walked.link(new, old, owner);
-        let told = |what: &str| {
-            self.report()
-                .gaps()
-                .iter()
-                .any(|gap| gap.what.contains(what))
+        let wanted = decide(new).max(decide(old));
+        let (linked, audited) = self.walked.link(new, old, owner);
+        let found = match (linked, audited) {
+            (false, _) => Verdict::Block,
+            (true, true) => Verdict::Audit,
+            (true, false) => Verdict::Allow,
         };
-        let stricter = told("hard links") || told("pattern without source");
-        if linked == !blocked || (!linked && stricter) {
+        let told = |outcome: Outcome| {
+            let mut gaps = self.report().gaps().iter();
+            gaps.any(|gap| gap.outcome == outcome && gap.rule.is_some())
+        };
+        let sound = match (wanted, found) {
+            (a, b) if a == b => true,
+            (Verdict::Block, _) => false,
+            (Verdict::Audit, Verdict::Allow) => told(Outcome::NotReported),
+            _ => told(Outcome::Stricter),
+        };
+        if sound {
             return Ok(());
         }
         Err(format!(
-            "link {} to {} as {}: allowed {linked}, should be {}",
+            "link {} to {} as {}: {found:?}, should be {wanted:?}",
             String::from_utf8_lossy(new),
             String::from_utf8_lossy(old),
             if owner { "owner" } else { "other" },
-            !blocked
         ))
     }
 
