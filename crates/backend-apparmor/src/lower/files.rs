@@ -121,7 +121,8 @@ impl Divided<'_, '_> {
                     Role::Pass
                 } else if self.is_hole(number, zone) || Self::leads_elsewhere(zone, target) {
                     Role::Stop
-                } else if zone.target != target {
+                } else if zone.target != target && zone.value.says == wanted {
+                    // A rule on an exact path says where it leads.
                     Role::Pass
                 } else if zone.value.says == wanted {
                     Role::Want
@@ -164,7 +165,8 @@ impl Divided<'_, '_> {
     }
 
     fn emit_zone(&self, files: &mut Files, zone: &Zone, cuts: &[Cut], says: Says, target: usize) {
-        let directories = self.judge.ask.of_directories() && zone.path != b"/";
+        let named_root = zone.shape == Shape::Exact && zone.path == b"/";
+        let directories = self.judge.ask.of_directories() && !named_root;
         let rest = rest_of(zone.shape, directories);
         let carved = carve(&zone.path, vec![rest], cuts);
         self.emit(files, carved.texts(), says, target, zone.rule);
@@ -251,7 +253,7 @@ impl Divided<'_, '_> {
             let role = |number: usize, zone: &Zone| {
                 if self.is_denied_by_rule(number) {
                     Role::Pass
-                } else if Self::leads_elsewhere(zone, *target) {
+                } else if zone.target != *target {
                     Role::Stop
                 } else if !self.is_hole(number, zone) {
                     Role::Pass
@@ -285,7 +287,7 @@ impl Divided<'_, '_> {
                     Decider::Final => zone.value.says != Says::Deny,
                     decider => !Judge::overrules(pattern, decider),
                 };
-                if keeps || (says == Says::Audit && Self::leads_elsewhere(zone, target)) {
+                if keeps || (says == Says::Audit && zone.target != target) {
                     Role::Stop
                 } else {
                     Role::Want
@@ -303,7 +305,7 @@ impl Divided<'_, '_> {
             let role = |number: usize, zone: &Zone| {
                 if self.is_denied_by_rule(number) {
                     Role::Pass
-                } else if self.is_hole(number, zone) || Self::leads_elsewhere(zone, *target) {
+                } else if self.is_hole(number, zone) || zone.target != *target {
                     Role::Stop
                 } else {
                     Role::Want

@@ -178,13 +178,7 @@ impl Asked<'_> {
             self.compare("read", path, owner, &read, bit(perms, FilePerms::READ))?;
             self.compare("write", path, owner, &write, bit(perms, FilePerms::WRITE))?;
             self.compare("exec", path, owner, &exec, bit(perms, FilePerms::EXEC))?;
-            self.compare(
-                "map",
-                path,
-                owner,
-                &map,
-                (perms.allow & FilePerms::MAP != 0, false),
-            )?;
+            self.compare("map", path, owner, &map, bit(perms, FilePerms::MAP))?;
             let leads = self.walked.exec(path, owner);
             let wanted = self.profile.profile_for(self.compiled, path);
             let right = match &leads {
@@ -296,6 +290,20 @@ impl Asked<'_> {
                     (true, true) => Verdict::Audit,
                     (true, false) => Verdict::Allow,
                 };
+                let unreported = found == Verdict::Allow
+                    && decision.verdict() == Verdict::Audit
+                    && kind == Socket::SOCK_DCCP
+                    && self
+                        .report()
+                        .gaps()
+                        .iter()
+                        .any(|gap| gap.what.contains("dccp"));
+                // Only the internet families have such sockets.
+                let impossible = kind == Socket::SOCK_DCCP
+                    && !matches!(family, Socket::AF_INET | Socket::AF_INET6);
+                if impossible || unreported {
+                    continue;
+                }
                 // A raw socket's protocols come off as the worst of them.
                 let worse = found > decision.verdict()
                     && self.report().gaps().iter().any(|gap| {
