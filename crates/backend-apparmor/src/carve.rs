@@ -6,6 +6,7 @@
 //! otherwise.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use gambeson_policy_model::ByteSet;
 
@@ -112,6 +113,18 @@ fn trie_of(prefix: &[u8], cuts: &[Cut]) -> Vec<Node> {
     nodes
 }
 
+/// A place that cuts and globs have come to together.
+struct Step {
+    /// The node of the trie of cuts.
+    cut: usize,
+    /// The node of what is left.
+    left: usize,
+    /// No path has two slashes in a row.
+    behind_slash: bool,
+    seqs: Rc<Vec<Seq>>,
+    places: Places,
+}
+
 /// Takes cuts out of `prefix` followed by any of the globs.
 pub(crate) fn carve(prefix: &[u8], seqs: Vec<Seq>, cuts: &[Cut]) -> Carved {
     let trie = trie_of(prefix, cuts);
@@ -119,11 +132,22 @@ pub(crate) fn carve(prefix: &[u8], seqs: Vec<Seq>, cuts: &[Cut]) -> Carved {
         prefix: prefix.to_vec(),
         nodes: vec![Left::default()],
     };
-    // The node of the trie, the node of what is left, the globs there and the places in them.
     let at_start = glob::start(&seqs);
-    let mut work: Vec<(usize, usize, std::rc::Rc<Vec<Seq>>, Places)> =
-        vec![(0, 0, std::rc::Rc::new(seqs), at_start)];
-    while let Some((cut, left, mut seqs, mut places)) = work.pop() {
+    let mut work = vec![Step {
+        cut: 0,
+        left: 0,
+        behind_slash: prefix.ends_with(b"/"),
+        seqs: Rc::new(seqs),
+        places: at_start,
+    }];
+    while let Some(step) = work.pop() {
+        let Step {
+            cut,
+            left,
+            behind_slash,
+            mut seqs,
+            mut places,
+        } = step;
         let Some(node) = trie.get(cut) else {
             continue;
         };
@@ -145,7 +169,7 @@ pub(crate) fn carve(prefix: &[u8], seqs: Vec<Seq>, cuts: &[Cut]) -> Carved {
             }
             kept.dedup();
             places = glob::start(&kept);
-            seqs = std::rc::Rc::new(kept);
+            seqs = Rc::new(kept);
         }
         for (seq, item) in &places {
             let Some(toks) = seqs.get(*seq) else {
@@ -153,7 +177,10 @@ pub(crate) fn carve(prefix: &[u8], seqs: Vec<Seq>, cuts: &[Cut]) -> Carved {
             };
             let behind = toks.get(item + 1..).unwrap_or_default();
             let others = |out: &dyn Fn(u8) -> bool| {
-                set_without(|byte| out(byte) || node.next.contains_key(&byte))
+                set_without(|byte| {
+                    let doubled = behind_slash && byte == b'/';
+                    doubled || out(byte) || node.next.contains_key(&byte)
+                })
             };
             let (set, again) = match toks.get(*item) {
                 Some(Tok::Byte(byte)) => {
@@ -191,7 +218,13 @@ pub(crate) fn carve(prefix: &[u8], seqs: Vec<Seq>, cuts: &[Cut]) -> Carved {
                 let fresh = carved.nodes.len();
                 carved.nodes.push(Left::default());
                 next.push((*byte, fresh));
-                work.push((*below, fresh, seqs.clone(), places));
+                work.push(Step {
+                    cut: *below,
+                    left: fresh,
+                    behind_slash: *byte == b'/',
+                    seqs: seqs.clone(),
+                    places,
+                });
             }
         }
         if let Some(slot) = carved.nodes.get_mut(left) {

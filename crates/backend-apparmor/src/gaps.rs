@@ -231,14 +231,6 @@ fn of_mechanism(
             "programs that are run as the interpreter of a script",
             "AppArmor judges the script alone",
         ));
-        if denies(Class::Process) || profiles > 1 {
-            gaps.push(Gap::of_class(
-                Class::File,
-                Outcome::Stricter,
-                "hard links between files that don't allow the same",
-                "a link's name must allow no more than the file it is made to",
-            ));
-        }
     }
     if profiles > 1 {
         gaps.push(Gap::of_policy(

@@ -233,7 +233,7 @@ pub(crate) fn deeper_of(rest: &[Tok]) -> Vec<Seq> {
 }
 
 /// What of a rest behind a slash has at least one byte, and no second slash.
-fn nonempty(rest: &[Tok]) -> Vec<Seq> {
+pub(crate) fn nonempty(rest: &[Tok]) -> Vec<Seq> {
     let mut found = Vec::new();
     for (place, tok) in rest.iter().enumerate() {
         let behind = rest.get(place + 1..).unwrap_or_default();

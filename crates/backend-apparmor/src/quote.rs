@@ -129,6 +129,10 @@ fn write_set(out: &mut String, set: &ByteSet) {
         all.collect()
     };
     let lacking = members(false);
+    if lacking.is_empty() {
+        out.push_str("{/,[^/]}");
+        return;
+    }
     if lacking.len() < 128 && !lacking.iter().copied().any(is_unsafe_in_brackets) {
         out.push_str("[^");
         write_members(out, &lacking);

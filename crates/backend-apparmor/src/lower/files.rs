@@ -9,7 +9,7 @@ use gambeson_policy_model::{Class, RuleId};
 use super::lines::{Lines, Who};
 use super::sections::Sections;
 use crate::carve::{Cut, Shape, carve, rest_of};
-use crate::glob::{self, Seq, children_of, deeper_of};
+use crate::glob::{self, Seq, children_of, deeper_of, nonempty};
 use crate::judge::{Ask, Decider, Effect, Judge, Pattern, Says};
 use crate::layers::{Role, denied_by_rule, spread};
 use crate::zones::{Zone, divide, strings};
@@ -121,7 +121,8 @@ impl Divided<'_, '_> {
                     Role::Pass
                 } else if self.is_hole(number, zone) || Self::leads_elsewhere(zone, target) {
                     Role::Stop
-                } else if zone.target != target {
+                } else if zone.target != target && zone.value.says == wanted {
+                    // A rule on an exact path says where it leads.
                     Role::Pass
                 } else if zone.value.says == wanted {
                     Role::Want
@@ -164,10 +165,20 @@ impl Divided<'_, '_> {
     }
 
     fn emit_zone(&self, files: &mut Files, zone: &Zone, cuts: &[Cut], says: Says, target: usize) {
-        let directories = self.judge.ask.of_directories() && zone.path != b"/";
+        let named_root = zone.shape == Shape::Exact && zone.path == b"/";
+        let directories = self.judge.ask.of_directories() && !named_root;
         let rest = rest_of(zone.shape, directories);
         let carved = carve(&zone.path, vec![rest], cuts);
         self.emit(files, carved.texts(), says, target, zone.rule);
+        // The root is no child of itself to the parser.
+        let root = Cut {
+            path: b"/".to_vec(),
+            shape: Shape::Exact,
+        };
+        let holds_root = matches!(zone.shape, Shape::Below | Shape::Children);
+        if zone.path == b"/" && holds_root && !cuts.contains(&root) {
+            self.emit(files, vec!["/".to_owned()], says, target, zone.rule);
+        }
     }
 
     fn emit(
@@ -208,32 +219,31 @@ impl Divided<'_, '_> {
                     || glob::matches(&pattern.seq, &[&cut.path, &b"/"[..]].concat())
             })
             .collect();
-        let whole = zone.path == b"/" && zone.shape == Shape::Below;
-        let carved = if whole {
-            carve(b"", vec![pattern.seq.clone()], &cuts)
-        } else {
-            let seqs = std::slice::from_ref(&pattern.seq);
-            let start = glob::start(seqs);
-            let places = zone
-                .path
-                .iter()
-                .fold(start, |places, byte| glob::step(seqs, &places, *byte));
-            let mut inside: Vec<Seq> = Vec::new();
-            for (_, item) in &places {
-                let rest = pattern.seq.get(*item..).unwrap_or_default();
-                if zone.shape != Shape::Deeper {
-                    inside.extend(children_of(rest));
-                }
-                if zone.shape != Shape::Children {
-                    inside.extend(deeper_of(rest));
+        let seqs = std::slice::from_ref(&pattern.seq);
+        let start = glob::start(seqs);
+        let places = zone
+            .path
+            .iter()
+            .fold(start, |places, byte| glob::step(seqs, &places, *byte));
+        let mut inside: Vec<Seq> = Vec::new();
+        for (_, item) in &places {
+            let rest = pattern.seq.get(*item..).unwrap_or_default();
+            let found = match zone.shape {
+                Shape::Exact => Vec::new(),
+                Shape::Children => children_of(rest).into_iter().collect(),
+                Shape::Deeper => deeper_of(rest),
+                Shape::Below => nonempty(rest),
+            };
+            for seq in found {
+                if !inside.contains(&seq) {
+                    inside.push(seq);
                 }
             }
-            inside.dedup();
-            if inside.is_empty() {
-                return;
-            }
-            carve(&zone.path, inside, &cuts)
-        };
+        }
+        if inside.is_empty() {
+            return;
+        }
+        let carved = carve(&zone.path, inside, &cuts);
         self.emit(files, carved.texts(), says, target, Some(pattern.rule));
     }
 
@@ -243,7 +253,7 @@ impl Divided<'_, '_> {
             let role = |number: usize, zone: &Zone| {
                 if self.is_denied_by_rule(number) {
                     Role::Pass
-                } else if Self::leads_elsewhere(zone, *target) {
+                } else if zone.target != *target {
                     Role::Stop
                 } else if !self.is_hole(number, zone) {
                     Role::Pass
@@ -277,7 +287,7 @@ impl Divided<'_, '_> {
                     Decider::Final => zone.value.says != Says::Deny,
                     decider => !Judge::overrules(pattern, decider),
                 };
-                if keeps || (says == Says::Audit && Self::leads_elsewhere(zone, target)) {
+                if keeps || (says == Says::Audit && zone.target != target) {
                     Role::Stop
                 } else {
                     Role::Want
@@ -295,7 +305,7 @@ impl Divided<'_, '_> {
             let role = |number: usize, zone: &Zone| {
                 if self.is_denied_by_rule(number) {
                     Role::Pass
-                } else if self.is_hole(number, zone) || Self::leads_elsewhere(zone, *target) {
+                } else if self.is_hole(number, zone) || zone.target != *target {
                     Role::Stop
                 } else {
                     Role::Want

@@ -81,6 +81,69 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// Writes the rules on hard links: a link's old and new name both must be ones that may be
+    /// written. Each rule names all of them, since rules on single pairs would be as many as pairs.
+    pub(crate) fn write_links(&self, out: &mut String, indent: &str) {
+        let written = |wanted: &[Says], owner: bool| -> Vec<&str> {
+            let write = (Ask::Write, 0);
+            self.lines
+                .iter()
+                .filter(|((_, says), line)| {
+                    let perms = if owner { &line.owner } else { &line.other };
+                    wanted.contains(says) && perms.contains(&write)
+                })
+                .map(|((text, _), _)| text.as_str())
+                .collect()
+        };
+        let rules = |owner: bool| {
+            let allowed = any_of(&written(&[Says::Allow, Says::Audit], owner));
+            let audited = any_of(&written(&[Says::Audit], owner));
+            let denied = any_of(&written(&[Says::Deny], owner));
+            let mut rules = Vec::new();
+            if let Some(allowed) = &allowed {
+                rules.push(("", format!("link {allowed} -> {allowed}")));
+                if let Some(audited) = audited.filter(|audited| audited != allowed) {
+                    rules.push(("audit ", format!("link {audited} -> {allowed}")));
+                    rules.push(("audit ", format!("link {allowed} -> {audited}")));
+                } else if !written(&[Says::Audit], owner).is_empty() {
+                    rules.push(("audit ", format!("link {allowed} -> {allowed}")));
+                }
+                if let Some(denied) = denied {
+                    rules.push(("audit deny ", format!("link \"/{{,**}}\" -> {denied}")));
+                }
+            }
+            rules
+        };
+        let (of_owner, of_other) = (rules(true), rules(false));
+        if of_owner == of_other {
+            for (prefix, rule) in of_owner {
+                let _ = writeln!(out, "{indent}{prefix}{rule},");
+            }
+            return;
+        }
+        for (who, rules) in [("owner", of_owner), ("other", of_other)] {
+            for (prefix, rule) in rules {
+                let _ = writeln!(out, "{indent}{prefix}{who} {rule},");
+            }
+        }
+    }
+}
+
+/// One text for paths that any of these match. At the end of an alternative a run may be empty, so
+/// that a directory is matched with its children: no hard link is one.
+fn any_of(texts: &[&str]) -> Option<String> {
+    let rests: Vec<&str> = texts
+        .iter()
+        .filter_map(|text| text.strip_prefix('/'))
+        .collect();
+    match rests.as_slice() {
+        [] => None,
+        [only] => Some(as_path(&format!("/{only}"))),
+        _ => Some(as_path(&format!("/{{{}}}", rests.join(",")))),
+    }
+}
+
 /// Letters for what is asked; each exec that leads elsewhere takes a rule of its own.
 fn modes(perms: &Perms, says: Says, target: &impl Fn(usize) -> String) -> Vec<String> {
     let mut letters = String::new();
@@ -88,8 +151,9 @@ fn modes(perms: &Perms, says: Says, target: &impl Fn(usize) -> String) -> Vec<St
     for (ask, to) in perms {
         match ask {
             Ask::Read => letters.push('r'),
-            // Linking is bound to what may be written: see `DESIGN.md`.
-            Ask::Write => letters.push_str("wl"),
+            // No link may have a name that may not be written.
+            Ask::Write if says == Says::Deny => letters.push_str("wl"),
+            Ask::Write => letters.push('w'),
             Ask::Map => letters.push('m'),
             Ask::Exec if says == Says::Deny => letters.push('x'),
             Ask::Exec => transitions.push(target(*to)),

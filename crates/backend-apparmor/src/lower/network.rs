@@ -20,9 +20,6 @@ const TYPES: [(&str, u32, &[u32]); 6] = [
     ("packet", Socket::SOCK_PACKET, &[0]),
 ];
 
-/// The parser has no name for this type: only a rule on the whole family is about it.
-const DCCP: (u32, &[u32]) = (Socket::SOCK_DCCP, &[0, 33]);
-
 /// Writes the rules, and gives what they can't tell.
 pub(crate) fn write(
     out: &mut String,
@@ -37,76 +34,51 @@ pub(crate) fn write(
     };
     let mut rules = String::new();
     let mut gaps = Vec::new();
-    let mut all_allowed = true;
+    // Only a rule on all sockets is about DCCP's, and only where there is none are they denied.
+    let dccp = ask(Socket::AF_INET, Socket::SOCK_DCCP, 0);
+    gaps.extend(differing(
+        &dccp,
+        &ask(Socket::AF_INET, Socket::SOCK_DCCP, 33),
+        "dccp",
+    ));
+    let by_exception = dccp.verdict() != Verdict::Block;
+    let mut add = |decision: &Decision, what: &str| {
+        if decision.verdict() != Verdict::Allow || !by_exception {
+            rule(&mut rules, decision, what, &comment);
+        }
+    };
     for name in features.words("network_v8/af_mask") {
         let family = Socket::family_from_name(name).unwrap_or(u32::MAX);
         if !matches!(family, Socket::AF_INET | Socket::AF_INET6) {
-            let decision = ask(family, Socket::SOCK_STREAM, 0);
-            all_allowed &= decision.verdict() == Verdict::Allow;
-            rule(&mut rules, &decision, name, &comment);
+            add(&ask(family, Socket::SOCK_STREAM, 0), name);
             continue;
         }
-        let cells: Vec<(&str, Decision)> = TYPES
-            .iter()
-            .map(|(word, kind, protocols)| {
-                let mut asked = protocols
-                    .iter()
-                    .map(|protocol| ask(family, *kind, *protocol));
-                let decision = if *kind == Socket::SOCK_RAW {
-                    asked.max_by_key(Decision::verdict)
-                } else {
-                    asked.next()
-                };
-                let decision = decision.unwrap_or(Decision::ALLOW);
-                for protocol in *protocols {
-                    gaps.extend(differing(
-                        &decision,
-                        &ask(family, *kind, *protocol),
-                        name,
-                        word,
-                    ));
-                }
-                (*word, decision)
-            })
-            .collect();
-        let dccp = ask(family, DCCP.0, 0);
-        for protocol in DCCP.1 {
-            gaps.extend(differing(
-                &dccp,
-                &ask(family, DCCP.0, *protocol),
-                name,
-                "dccp",
-            ));
-        }
-        let same = cells
-            .iter()
-            .all(|(_, decision)| decision.verdict() == dccp.verdict());
-        all_allowed &= same && dccp.verdict() == Verdict::Allow;
-        // Where sockets of that type are not denied, the whole family is the way to say so.
-        let rest = dccp.verdict();
-        if rest == Verdict::Block && same {
-            rule(&mut rules, &dccp, name, &comment);
-            continue;
-        }
-        if rest != Verdict::Block {
-            rule(&mut rules, &dccp, name, &comment);
-        }
-        for (word, decision) in cells {
-            if decision.verdict() != rest || rest == Verdict::Block {
-                rule(&mut rules, &decision, &format!("{name} {word}"), &comment);
-            }
-            if rest == Verdict::Audit && decision.verdict() == Verdict::Allow {
-                gaps.push(gap(
-                    &decision,
-                    Outcome::Stricter,
-                    format!("{name} sockets of type {word}"),
-                    "they can't be left out of what is reported of the family",
-                ));
+        for (word, kind, protocols) in TYPES {
+            let mut asked = protocols
+                .iter()
+                .map(|protocol| ask(family, kind, *protocol));
+            let decision = if kind == Socket::SOCK_RAW {
+                asked.max_by_key(Decision::verdict)
+            } else {
+                asked.next()
+            };
+            let decision = decision.unwrap_or(Decision::ALLOW);
+            add(&decision, &format!("{name} {word}"));
+            for protocol in protocols {
+                gaps.extend(differing(&decision, &ask(family, kind, *protocol), word));
             }
         }
     }
-    if all_allowed {
-        rules = "  network,\n".to_owned();
+    if by_exception {
+        out.push_str("  network,\n");
+    }
+    if dccp.verdict() == Verdict::Audit {
+        gaps.push(gap(
+            &dccp,
+            Outcome::NotReported,
+            "sockets of type dccp".to_owned(),
+            "the parser has no name for the type",
+        ));
     }
     out.push_str(&rules);
     gaps
@@ -130,7 +102,7 @@ fn rule(
 }
 
 /// What a type's rule says otherwise than a protocol's verdict.
-fn differing(of_type: &Decision, of_protocol: &Decision, family: &str, kind: &str) -> Option<Gap> {
+fn differing(of_type: &Decision, of_protocol: &Decision, kind: &str) -> Option<Gap> {
     let (outcome, blamed) = match (of_type.verdict(), of_protocol.verdict()) {
         (a, b) if a == b => return None,
         (_, Verdict::Block) => (Outcome::Looser, of_protocol),
@@ -138,7 +110,7 @@ fn differing(of_type: &Decision, of_protocol: &Decision, family: &str, kind: &st
         (Verdict::Allow, Verdict::Audit) => (Outcome::NotReported, of_protocol),
         (Verdict::Allow, Verdict::Allow) => return None,
     };
-    let what = format!("some protocols of {family} sockets of type {kind}");
+    let what = format!("some protocols of internet sockets of type {kind}");
     let reason = "AppArmor knows families and types of sockets, not protocols, and the type's usual \
                   protocol decides";
     Some(gap(blamed, outcome, what, reason))

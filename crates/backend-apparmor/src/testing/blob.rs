@@ -76,8 +76,10 @@ impl FilePerms {
     pub const LINK: u32 = 0x10;
     /// Locking.
     pub const LOCK: u32 = 0x20;
-    /// Mapping executable; of a pair, that the link must be no more allowed than its target.
-    pub const MAP_OR_SUBSET: u32 = 0x40;
+    /// Of a link and its target: the link must allow no more than the target.
+    pub const SUBSET: u32 = 0x20;
+    /// Mapping executable.
+    pub const MAP: u32 = 0x40;
 }
 
 impl CompiledProfile {
@@ -123,23 +125,26 @@ impl CompiledProfile {
         index & 0x200 == 0 && index & 0x100 == 0
     }
 
-    /// Whether a hard link of the first name to the second may be made, by who owns both or neither.
+    /// Whether a hard link of the first name to the second may be made, by who owns both or neither,
+    /// and whether that is reported.
     #[must_use]
-    pub fn link(&self, link: &[u8], target: &[u8], owner: bool) -> bool {
+    pub fn link(&self, link: &[u8], target: &[u8], owner: bool) -> (bool, bool) {
         let at_link = self.file.walk(Dfa::START, link);
         let new = self.perms(at_link, owner);
         let pair = self.file.walk(self.file.step(at_link, 0), target);
         let pair = self.perms(pair, owner);
+        let audited = pair.audit & FilePerms::LINK != 0;
         if new.allow & pair.allow & FilePerms::LINK == 0 {
-            return false;
+            return (false, audited);
         }
-        if pair.allow & FilePerms::MAP_OR_SUBSET == 0 {
-            return true;
+        if pair.allow & FilePerms::SUBSET == 0 {
+            return (true, audited);
         }
         let old = self.file(target, owner);
         let both_execute = new.allow & old.allow & FilePerms::EXEC != 0;
-        new.allow & !FilePerms::LINK & !old.allow == 0
-            && (!both_execute || new.index >> 7 == old.index >> 7)
+        let subset = new.allow & !FilePerms::LINK & !old.allow == 0
+            && (!both_execute || new.index >> 7 == old.index >> 7);
+        (subset, audited)
     }
 
     /// Whether a socket may be made, and whether that is reported.
@@ -215,7 +220,10 @@ impl Blob {
                 1 => drop(reader.take(2)?),
                 2 => {
                     let word = reader.number(4)? as u32;
-                    words.entry(inside).or_default().push(word);
+                    // Those with names are flags.
+                    if name.is_empty() {
+                        words.entry(inside).or_default().push(word);
+                    }
                 }
                 3 => drop(reader.take(8)?),
                 4 => {
@@ -234,10 +242,9 @@ impl Blob {
                 }
                 6 => {
                     let count = reader.number(4)? as usize;
-                    let start = reader.at;
                     let data = reader.take(count)?;
-                    let pad = start.next_multiple_of(8) - start;
-                    let dfa = data.get(pad..).and_then(Dfa::read);
+                    // Padded to eight bytes from where the profile begins.
+                    let dfa = (0..8).find_map(|pad| Dfa::read(data.get(pad..)?));
                     if let (Some(profile), "aadfa", Some(dfa)) =
                         (blob.profiles.last_mut(), name.as_str(), dfa)
                     {
