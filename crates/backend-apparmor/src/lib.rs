@@ -24,8 +24,8 @@ pub use features::{Features, FeaturesError};
 pub use gaps::enforceability;
 pub use kernel::{
     Applied, ApplyError, Binary, BindError, Bound, Confirmed, Content, Difference, Enforcer,
-    KernelError, KernelLog, Loaded, LogError, Mode, Parser, ParserError, Polled, Replaced, Start,
-    StateError, label_of,
+    KernelError, KernelLog, Loaded, LogError, Mode, Parser, ParserError, Polled, Prepared,
+    Replaced, Start, StateError, label_of,
 };
 pub use lower::lower;
 pub use name::{ProfileName, ProfileNameError};

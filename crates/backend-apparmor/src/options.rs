@@ -1,6 +1,7 @@
 //! How policies are lowered.
 
 use crate::name::ProfileName;
+use crate::profile::{Profile, Section};
 
 /// How policies are lowered.
 ///
@@ -19,6 +20,8 @@ pub struct Options {
     pub mounts: Mounts,
     /// What becomes of policies' own AppArmor rules.
     pub native: Native,
+    /// The profiles that these ones take the place of: see [`Options::after`].
+    pub earlier: Vec<Section>,
 }
 
 /// Whether a workload may mount. A mount gives files other paths, under which rules don't know them.
@@ -55,6 +58,17 @@ impl Options {
     #[must_use]
     pub const fn mounts(mut self, mounts: Mounts) -> Self {
         self.mounts = mounts;
+        self
+    }
+
+    /// For profiles that take the place of others of the same name, under which processes may be.
+    ///
+    /// A kernel keeps those below a workload's own profile that the new ones don't name, with their old
+    /// rules. So names are kept where they are for the same programs, are never given to other ones, and a
+    /// name that isn't needed any more stays, with the rules that now hold for its programs.
+    #[must_use]
+    pub fn after(mut self, earlier: &Profile) -> Self {
+        self.earlier = earlier.sections().iter().skip(1).cloned().collect();
         self
     }
 

@@ -124,7 +124,7 @@ impl Applied {
     /// The profile under which a program must be started, as container runtimes are told it.
     #[must_use]
     pub fn label_for(&self, program: &[u8]) -> &str {
-        self.profile.profile_for(&self.policy, program)
+        self.profile().profile_for(self.policy(), program)
     }
 
     /// The processes that the kernel says are under the policy; those that have ended, and only wait to be
@@ -140,7 +140,7 @@ impl Applied {
         numbers
             .filter(|process| {
                 label_in(&self.places, *process)
-                    .is_some_and(|label| self.profile.section(name_in(&label)).is_some())
+                    .is_some_and(|label| self.profile().section(name_in(&label)).is_some())
                     && !has_ended(&self.places, *process)
             })
             .collect()
@@ -151,10 +151,10 @@ impl Applied {
     #[must_use]
     pub fn occurrence(&self, record: &Record) -> Option<Occurrence> {
         let profile = std::str::from_utf8(record.profile.as_deref()?).ok()?;
-        let section = self.profile.section(profile)?;
+        let section = self.profile().section(profile)?;
         let is_own = section.name == self.name().as_str();
         let source = (!is_own).then(|| EventPath::new(section.program.clone()));
-        Occurrence::of(record, source, &self.policy)
+        Occurrence::of(record, source, self.policy())
     }
 
     fn check(&self, mut child: Child) -> Result<Bound, BindError> {
@@ -163,7 +163,7 @@ impl Applied {
             return Ok(Bound { child, label: None });
         };
         let name = name_in(&label);
-        if self.profile.section(name).is_some() {
+        if self.profile().section(name).is_some() {
             return Ok(Bound {
                 child,
                 label: Some(name.to_owned()),

@@ -30,11 +30,17 @@ pub struct Enforcer {
 #[must_use = "the policy stays in force until it is removed"]
 pub struct Applied {
     pub(super) places: Places,
-    pub(super) policy: CompiledPolicy,
-    pub(super) profile: Profile,
-    binary: Binary,
+    prepared: Prepared,
     options: Options,
     generation: u64,
+}
+
+/// A policy that is ready to be taken by the kernel, and isn't in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    policy: CompiledPolicy,
+    profile: Profile,
+    binary: Binary,
 }
 
 /// What a replacement came to.
@@ -46,9 +52,6 @@ pub struct Replaced {
     /// is running already, stays under the workload's own profile until it is executed again: no process
     /// can be moved from outside.
     pub new_profiles: Vec<String>,
-    /// Profiles that the old policy had and the new one has not. They stay, with the new policy's rules, since
-    /// processes may be under them.
-    pub kept_profiles: Vec<String>,
 }
 
 impl AppArmor {
@@ -137,18 +140,44 @@ impl Enforcer {
         require: Require,
         into: Into,
     ) -> Result<Applied, ApplyError> {
-        let profile = lower(&self.support, policy, options)?;
-        profile.report().check(require)?;
-        let binary = self.parser.compile(&profile, &self.support)?;
-        self.write(&binary, options.name.as_str(), into)?;
+        let prepared = self.prepare(policy, options, require)?;
+        self.write(&prepared, into)?;
         Ok(Applied {
             places: self.places.clone(),
-            policy: policy.clone(),
-            profile,
-            binary,
+            prepared,
             options: options.clone(),
             generation: 1,
         })
+    }
+
+    fn prepare(
+        &self,
+        policy: &CompiledPolicy,
+        options: &Options,
+        require: Require,
+    ) -> Result<Prepared, ApplyError> {
+        let profile = lower(&self.support, policy, options)?;
+        profile.report().check(require)?;
+        let binary = self.parser.compile(&profile, &self.support)?;
+        Ok(Prepared {
+            policy: policy.clone(),
+            profile,
+            binary,
+        })
+    }
+
+    /// Lowers and compiles what is to take the place of a policy. Nothing is put in force by that.
+    ///
+    /// # Errors
+    /// When there are gaps that `require` doesn't tolerate, or the policy can't be lowered or compiled.
+    pub fn prepare_next(
+        &self,
+        applied: &Applied,
+        policy: &CompiledPolicy,
+        require: Require,
+    ) -> Result<Prepared, ApplyError> {
+        let options = applied.options.clone().after(applied.profile());
+        self.prepare(policy, &options, require)
     }
 
     /// Replaces a policy at once: each operation is judged by the old one or by the new one. All profiles
@@ -162,39 +191,42 @@ impl Enforcer {
         policy: &CompiledPolicy,
         require: Require,
     ) -> Result<Replaced, ApplyError> {
-        let profile = lower(&self.support, policy, &applied.options)?;
-        profile.report().check(require)?;
+        let next = self.prepare_next(applied, policy, require)?;
+        self.replace_with(applied, next)
+    }
+
+    /// The same with what was prepared for it.
+    ///
+    /// # Errors
+    /// When it was prepared for another policy than the one in force, that one is loaded no longer, or the
+    /// kernel refuses. What was in force still is.
+    pub fn replace_with(
+        &self,
+        applied: &mut Applied,
+        next: Prepared,
+    ) -> Result<Replaced, ApplyError> {
         let names = |profile: &Profile| -> Vec<String> {
             let sections = profile.sections().iter();
             sections.map(|section| section.name.clone()).collect()
         };
-        let (old, new) = (names(&applied.profile), names(&profile));
-        let kept_profiles: Vec<String> = old
-            .iter()
-            .filter(|name| !new.contains(name))
-            .cloned()
-            .collect();
-        let new_profiles = new
-            .iter()
-            .filter(|name| !old.contains(name))
-            .cloned()
-            .collect();
-        let binary = self.parser.compile(&profile, &self.support)?;
+        let (old, new) = (names(applied.profile()), names(&next.profile));
+        if next.profile.name() != applied.name() || old.iter().any(|name| !new.contains(name)) {
+            return Err(ApplyError::NotNext {
+                name: applied.name().to_string(),
+            });
+        }
         // One that somebody removed meanwhile would come back without anyone under it.
         if state::loaded(&self.places, applied.name().as_str())?.is_empty() {
             return Err(ApplyError::NotLoaded {
                 name: applied.name().to_string(),
             });
         }
-        self.write(&binary, applied.name().as_str(), Into::Replace)?;
-        applied.policy = policy.clone();
-        applied.profile = profile;
-        applied.binary = binary;
+        self.write(&next, Into::Replace)?;
+        applied.prepared = next;
         applied.generation += 1;
         Ok(Replaced {
             generation: applied.generation,
-            new_profiles,
-            kept_profiles,
+            new_profiles: new.into_iter().filter(|name| !old.contains(name)).collect(),
         })
     }
 
@@ -204,7 +236,11 @@ impl Enforcer {
     /// When it is something else, or can't be read.
     pub fn confirm(&self, applied: &Applied) -> Result<Confirmed, StateError> {
         let loaded = state::loaded(&self.places, applied.name().as_str())?;
-        state::compare(loaded, applied.profile.sections(), applied.binary.bytes())
+        state::compare(
+            loaded,
+            applied.profile().sections(),
+            applied.binary().bytes(),
+        )
     }
 
     /// Removes a policy. Processes under it are under none from then on.
@@ -233,20 +269,21 @@ impl Enforcer {
         }
     }
 
-    fn write(&self, binary: &Binary, name: &str, into: Into) -> Result<(), ApplyError> {
+    fn write(&self, prepared: &Prepared, into: Into) -> Result<(), ApplyError> {
+        let (name, binary) = (prepared.profile.name(), &prepared.binary);
         let file = match into {
             Into::Load => self.places.load(),
             Into::Replace => self.places.replace(),
         };
         write_once(&file, binary.bytes()).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ApplyError::AlreadyLoaded {
-                name: name.to_owned(),
+                name: name.to_string(),
             },
             io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => {
                 KernelError::of(format!("write {}", shown(&file)))(error).into()
             }
             _ => ApplyError::Refused {
-                name: name.to_owned(),
+                name: name.to_string(),
                 source: error,
             },
         })
@@ -274,25 +311,25 @@ impl Applied {
     /// The name of the workload's own profile.
     #[must_use]
     pub const fn name(&self) -> &ProfileName {
-        self.profile.name()
+        self.prepared.profile.name()
     }
 
     /// The policy.
     #[must_use]
     pub const fn policy(&self) -> &CompiledPolicy {
-        &self.policy
+        &self.prepared.policy
     }
 
     /// What it was lowered to.
     #[must_use]
     pub const fn profile(&self) -> &Profile {
-        &self.profile
+        &self.prepared.profile
     }
 
     /// What the kernel took.
     #[must_use]
     pub const fn binary(&self) -> &Binary {
-        &self.binary
+        &self.prepared.binary
     }
 
     /// The policy's number under this name, from 1.

@@ -71,6 +71,12 @@ pub enum ApplyError {
         /// The name.
         name: String,
     },
+    /// What was prepared is for another policy than the one in force.
+    #[error("what was prepared can't take the place of `{name}`: another policy has meanwhile")]
+    NotNext {
+        /// The name.
+        name: String,
+    },
     /// The kernel refused the profile.
     #[error("the kernel refuses the profile `{name}`: {source}")]
     Refused {

@@ -14,7 +14,7 @@ mod probe;
 mod state;
 
 pub use bind::{BindError, Bound, Start, label_of};
-pub use enforcer::{Applied, Enforcer, Replaced};
+pub use enforcer::{Applied, Enforcer, Prepared, Replaced};
 pub use error::{ApplyError, KernelError, StateError};
 pub use log::{KernelLog, LogError, Polled};
 pub use parser::{Binary, Parser, ParserError};

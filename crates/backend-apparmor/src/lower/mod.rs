@@ -53,7 +53,7 @@ pub fn lower(
     options: &Options,
 ) -> Result<Profile, LowerError> {
     let features = support.features();
-    let sections = Sections::new(compiled, &options.name)?;
+    let sections = Sections::new(compiled, options)?;
     let native = native::merge(compiled, options, features);
     let facts = Facts::of(compiled, options);
     let mut gaps: Vec<Gap> = gaps::of_policy(support, compiled, &facts, sections.all.len());
@@ -76,16 +76,15 @@ pub fn lower(
         }
         None => "by no rule".to_owned(),
     };
+    let flags = if facts.attaches {
+        " flags=(attach_disconnected)"
+    } else {
+        ""
+    };
+    let mut bodies = Vec::new();
     for (number, section) in sections.all.iter().enumerate() {
         let written = files(compiled, &sections, number);
         gaps.extend(written.gaps);
-        let local = section.name.rsplit("//").next().unwrap_or_default();
-        let flags = if facts.attaches {
-            " flags=(attach_disconnected)"
-        } else {
-            ""
-        };
-        let indent = if number == 0 { "" } else { "  " };
         let mut body = String::new();
         let transition = |to: usize| {
             let name = sections.all.get(to).map_or("", |section| &section.name);
@@ -118,27 +117,40 @@ pub fn lower(
             body.push_str("\n  # Rules that policies give as AppArmor's own.\n");
             body.push_str(&native);
         }
-        let _ = write!(text, "\n{indent}profile {local}{flags} {{\n");
-        for line in body.lines() {
-            let end = if line.is_empty() { "" } else { indent };
-            let _ = writeln!(text, "{end}{line}");
-        }
-        // The workload's own profile is closed behind those that lie in it.
-        if number > 0 {
-            let _ = writeln!(text, "{indent}}}");
-        }
+        write_profile(&mut text, &section.name, flags, &body, number == 0);
         if text.len() > MAX_TEXT {
             return Err(LowerError::TooLarge { limit: MAX_TEXT });
         }
+        bodies.push(body);
+    }
+    for (section, number) in &sections.kept {
+        let body = bodies.get(*number).map_or("", String::as_str);
+        text.push_str("\n  # Kept from an earlier policy: processes may be under it.\n");
+        write_profile(&mut text, &section.name, flags, body, false);
     }
     text.push_str("}\n");
+    let kept = sections.kept.into_iter().map(|(section, _)| section);
     Ok(Profile {
         name: options.name.clone(),
         text,
-        sections: sections.all,
+        sections: sections.all.into_iter().chain(kept).collect(),
         report: gaps.into_iter().collect(),
         policy_features: features.of_policy(),
     })
+}
+
+/// Writes one profile. The workload's own is closed behind those that lie in it.
+fn write_profile(text: &mut String, name: &str, flags: &str, body: &str, is_own: bool) {
+    let local = name.rsplit("//").next().unwrap_or_default();
+    let indent = if is_own { "" } else { "  " };
+    let _ = write!(text, "\n{indent}profile {local}{flags} {{\n");
+    for line in body.lines() {
+        let end = if line.is_empty() { "" } else { indent };
+        let _ = writeln!(text, "{end}{line}");
+    }
+    if !is_own {
+        let _ = writeln!(text, "{indent}}}");
+    }
 }
 
 /// What of a policy concerns the whole profile.

@@ -1,11 +1,11 @@
 //! Which programs are judged by a profile of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gambeson_matcher::CompiledPolicy;
 
 use crate::error::LowerError;
-use crate::name::ProfileName;
+use crate::options::Options;
 use crate::profile::Section;
 use crate::zones::{below, child_of, strings};
 
@@ -13,6 +13,8 @@ use crate::zones::{below, child_of, strings};
 pub(crate) struct Sections {
     pub(crate) all: Vec<Section>,
     by_class: BTreeMap<u32, usize>,
+    /// Earlier profiles of other names, and which of these has the rules for their programs.
+    pub(crate) kept: Vec<(Section, usize)>,
     /// The byte strings that tell sources apart.
     pub(crate) strings: Vec<Vec<u8>>,
 }
@@ -21,7 +23,8 @@ pub(crate) struct Sections {
 pub(crate) const MAX_SECTIONS: usize = 12;
 
 impl Sections {
-    pub(crate) fn new(compiled: &CompiledPolicy, name: &ProfileName) -> Result<Self, LowerError> {
+    pub(crate) fn new(compiled: &CompiledPolicy, options: &Options) -> Result<Self, LowerError> {
+        let name = &options.name;
         let tables = compiled.tables();
         let strings = strings(&tables.sources);
         // A program of each class; the smallest path.
@@ -62,6 +65,7 @@ impl Sections {
         let mut sections = Self {
             all: Vec::new(),
             by_class: BTreeMap::new(),
+            kept: Vec::new(),
             strings,
         };
         for (class, program) in order {
@@ -91,7 +95,39 @@ impl Sections {
                 limit: MAX_SECTIONS,
             });
         }
+        sections.follow(compiled, &options.earlier);
         Ok(sections)
+    }
+
+    /// Takes names over from earlier profiles.
+    fn follow(&mut self, compiled: &CompiledPolicy, earlier: &[Section]) {
+        let mut taken: BTreeSet<String> = earlier.iter().map(|old| old.name.clone()).collect();
+        let mut named = BTreeSet::from([0]);
+        for old in earlier {
+            let number = self.of_program(compiled, &old.program);
+            match self.all.get_mut(number) {
+                Some(section) if named.insert(number) => section.name.clone_from(&old.name),
+                _ => {
+                    let section = Section {
+                        classes: Vec::new(),
+                        ..old.clone()
+                    };
+                    self.kept.push((section, number));
+                }
+            }
+        }
+        for (number, section) in self.all.iter_mut().enumerate() {
+            if named.contains(&number) {
+                continue;
+            }
+            let name = section.name.clone();
+            for more in 1.. {
+                if taken.insert(section.name.clone()) {
+                    break;
+                }
+                section.name = format!("{name}.{more}");
+            }
+        }
     }
 
     /// The number of the profile that judges a program.
