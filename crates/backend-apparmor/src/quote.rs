@@ -122,13 +122,67 @@ const fn is_unsafe_in_brackets(byte: u8) -> bool {
     )
 }
 
+/// The same text, in which no set holds NUL: the parser takes it for one of what `[^a]` matches. It parts
+/// the names of a link, and a set that goes over it would make one name of both.
+pub(crate) fn without_nul(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '[']) {
+        let (before, behind) = rest.split_at(at);
+        out.push_str(before);
+        let length = match behind.as_bytes() {
+            [b'\\', b'0'..=b'7', ..] => 4,
+            [b'\\', ..] => 2,
+            [b'[', b'^', ..] => {
+                let end = behind.find(']').unwrap_or(behind.len());
+                let members = behind.get(2..end).unwrap_or_default();
+                write_inside(&mut out, &excluding(members));
+                rest = behind.get(end + 1..).unwrap_or_default();
+                continue;
+            }
+            _ => behind.find(']').map_or(1, |end| end + 1),
+        };
+        let (item, behind) = behind.split_at_checked(length).unwrap_or((behind, ""));
+        out.push_str(item);
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// All bytes but NUL and those that [`write_members`] wrote.
+fn excluding(members: &str) -> ByteSet {
+    let mut bytes: Vec<(u8, bool)> = Vec::new();
+    let mut letters = members.bytes();
+    while let Some(letter) = letters.next() {
+        if letter == b'\\' {
+            let digits = letters.by_ref().take(3);
+            let byte = digits.fold(0u8, |byte, digit| byte << 3 | (digit & 7));
+            bytes.push((byte, false));
+        } else {
+            bytes.push((letter, letter == b'-'));
+        }
+    }
+    let mut out = ByteSet::EMPTY;
+    let mut at = 0;
+    while let Some((low, _)) = bytes.get(at) {
+        match (bytes.get(at + 1), bytes.get(at + 2)) {
+            (Some((_, true)), Some((high, _))) => {
+                (*low..=*high).for_each(|byte| out.insert(byte));
+                at += 3;
+            }
+            _ => {
+                out.insert(*low);
+                at += 1;
+            }
+        }
+    }
+    crate::glob::set_without(|byte| out.contains(byte))
+}
+
 /// Writes a set; by what it lacks where that is shorter. What brackets can't hold stands beside them.
 fn write_set(out: &mut String, set: &ByteSet) {
-    let members = |wanted: bool| -> Vec<u8> {
-        let all = (1..=u8::MAX).filter(move |byte| set.contains(*byte) == wanted);
-        all.collect()
-    };
-    let lacking = members(false);
+    let lacking: Vec<u8> = (1..=u8::MAX).filter(|byte| !set.contains(*byte)).collect();
     if lacking.is_empty() {
         out.push_str("{/,[^/]}");
         return;
@@ -139,8 +193,13 @@ fn write_set(out: &mut String, set: &ByteSet) {
         out.push(']');
         return;
     }
+    write_inside(out, set);
+}
+
+/// Writes a set by what it holds.
+fn write_inside(out: &mut String, set: &ByteSet) {
     let (mut inside, mut beside) = (String::new(), Vec::new());
-    let all = members(true);
+    let all: Vec<u8> = set.iter().collect();
     let mut rest = all.as_slice();
     while let [first, ..] = rest {
         let run = rest

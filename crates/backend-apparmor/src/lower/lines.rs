@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use gambeson_policy_model::RuleId;
 
 use crate::judge::{Ask, Says};
-use crate::quote::as_path;
+use crate::quote::{as_path, without_nul};
 
 /// Who a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,12 +102,18 @@ impl Lines {
             let denied = any_of(&written(&[Says::Deny], owner));
             let mut rules = Vec::new();
             if let Some(allowed) = &allowed {
-                rules.push(("", format!("link {allowed} -> {allowed}")));
-                if let Some(audited) = audited.filter(|audited| audited != allowed) {
-                    rules.push(("audit ", format!("link {audited} -> {allowed}")));
-                    rules.push(("audit ", format!("link {allowed} -> {audited}")));
-                } else if !written(&[Says::Audit], owner).is_empty() {
-                    rules.push(("audit ", format!("link {allowed} -> {allowed}")));
+                let new = without_nul(allowed);
+                match audited {
+                    Some(audited) if audited == *allowed => {
+                        rules.push(("audit ", format!("link {new} -> {allowed}")));
+                    }
+                    Some(audited) => {
+                        rules.push(("", format!("link {new} -> {allowed}")));
+                        let new_audited = without_nul(&audited);
+                        rules.push(("audit ", format!("link {new_audited} -> {allowed}")));
+                        rules.push(("audit ", format!("link {new} -> {audited}")));
+                    }
+                    None => rules.push(("", format!("link {new} -> {allowed}"))),
                 }
                 if let Some(denied) = denied {
                     rules.push(("audit deny ", format!("link \"/{{,**}}\" -> {denied}")));

@@ -361,7 +361,7 @@ pub fn random(first_seed: u64, paths: usize, largest: usize) -> Result<(usize, u
         let mut random = Random::new(seed);
         let rules = 1 + random.below(largest);
         let selection = random.selection(rules);
-        let others: Vec<Vec<u8>> = (0..400).map(|_| random.path().into_bytes()).collect();
+        let others: Vec<Vec<u8>> = (0..100).map(|_| random.path().into_bytes()).collect();
         walked += check(&selection, &Config::default(), &others)
             .map_err(|difference| format!("seed {seed}, at most {largest} rules: {difference}"))?;
         policies += 1;
