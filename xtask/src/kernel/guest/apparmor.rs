@@ -148,7 +148,10 @@ fn swap(
         loading.as_secs_f64() * 1000.0 / replaced as f64,
     );
     wrong.unless(bad == 0, format!("{bad} outcomes under replacement"));
-    wrong.unless(replaced >= count, format!("only {replaced} of {count} replacements"));
+    wrong.unless(
+        replaced >= count,
+        format!("only {replaced} of {count} replacements"),
+    );
     wrong.unless(
         changing.allowed > 0 && changing.denied > 0,
         "what one policy blocks never changed: nothing was proved",
@@ -181,14 +184,19 @@ fn life(enforcer: &Enforcer, wrong: &mut Wrong) -> Result<(), Error> {
         format!("applied twice: {again:?}"),
     );
     // A parser that fails, one that writes nonsense, and one that isn't there.
-    for (name, script) in [("fails", "echo no >&2; exit 3"), ("nonsense", "echo nonsense")] {
+    for (name, script) in [
+        ("fails", "echo no >&2; exit 3"),
+        ("nonsense", "echo nonsense"),
+    ] {
         let program = format!("/run/parser-{name}");
         fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\n{script}\n"))?;
         workload::command(&["chmod", "755", &program])?;
         let broken = enforcer.clone().parser(Parser::at(&program));
         let refused = broken.replace(&mut applied, &second()?, Require::BestEffort);
         let as_expected = match (&refused, name) {
-            (Err(ApplyError::Parser(ParserError::Refused { message, .. })), "fails") => message == "no",
+            (Err(ApplyError::Parser(ParserError::Refused { message, .. })), "fails") => {
+                message == "no"
+            }
             (Err(ApplyError::Refused { .. }), "nonsense") => true,
             _ => false,
         };
@@ -202,9 +210,15 @@ fn life(enforcer: &Enforcer, wrong: &mut Wrong) -> Result<(), Error> {
     );
     wrong.unless(applied.generation() == 1, "a failed replacement counts");
     enforcer.confirm(&applied)?;
-    wrong.unless(worker.ask(&["read", ONE])? == EACCES, "the old policy is not in force");
+    wrong.unless(
+        worker.ask(&["read", ONE])? == EACCES,
+        "the old policy is not in force",
+    );
     enforcer.replace(&mut applied, &second()?, Require::BestEffort)?;
-    wrong.unless(worker.ask(&["read", ONE])? == 0, "the new policy is not in force");
+    wrong.unless(
+        worker.ask(&["read", ONE])? == 0,
+        "the new policy is not in force",
+    );
     // Another one's profile under the name.
     let old = applied.clone();
     enforcer.replace(&mut applied, &first()?, Require::BestEffort)?;
@@ -244,17 +258,35 @@ fn sources(enforcer: &Enforcer, wrong: &mut Wrong) -> Result<(), Error> {
     let mut other = start(&applied, OTHER)?;
     let mut worker = start(&applied, WORKER)?;
     wrong.unless(other.ask(&["read", OTHERS])? == EACCES, "its own rule");
-    wrong.unless(worker.ask(&["read", OTHERS])? == 0, "another program's rule");
+    wrong.unless(
+        worker.ask(&["read", OTHERS])? == 0,
+        "another program's rule",
+    );
     let label = label_of(other.id()).unwrap_or_default();
-    wrong.unless(label.starts_with("proof.sources//"), format!("it is under {label}"));
+    wrong.unless(
+        label.starts_with("proof.sources//"),
+        format!("it is under {label}"),
+    );
     let replaced = enforcer.replace(&mut applied, &second()?, Require::BestEffort)?;
     wrong.unless(replaced.new_profiles.is_empty(), format!("{replaced:?}"));
-    wrong.unless(other.ask(&["read", OTHERS])? == 0, "a rule of the past holds");
-    wrong.unless(other.ask(&["read", BOTH])? == EACCES, "the new policy's rule");
-    wrong.unless(other.ask(&["read", ONE])? == 0, "another rule of the past holds");
+    wrong.unless(
+        other.ask(&["read", OTHERS])? == 0,
+        "a rule of the past holds",
+    );
+    wrong.unless(
+        other.ask(&["read", BOTH])? == EACCES,
+        "the new policy's rule",
+    );
+    wrong.unless(
+        other.ask(&["read", ONE])? == 0,
+        "another rule of the past holds",
+    );
     enforcer.confirm(&applied)?;
     enforcer.replace(&mut applied, &with_source()?, Require::BestEffort)?;
-    wrong.unless(other.ask(&["read", OTHERS])? == EACCES, "its own rule again");
+    wrong.unless(
+        other.ask(&["read", OTHERS])? == EACCES,
+        "its own rule again",
+    );
     wrong.unless(label_of(other.id()) == Some(label), "its name is another");
     // As it is executed: what the policy says of that doesn't matter.
     let closed = workload::compile(&format!(
