@@ -257,6 +257,14 @@ fn of_mechanism(
             "with it a process could replace its own profile",
         ));
     }
+    if judged(Class::Capabilities) {
+        gaps.push(Gap::of_class(
+            Class::Capabilities,
+            Outcome::NotReported,
+            "a capability that the profile was just reported to use",
+            "the kernel reports it once in a row for each profile and processor",
+        ));
+    }
     for class in [Class::File, Class::Process] {
         let engaged = head.in_allow_list_mode(class) || head.can_deny(class);
         if engaged && !facts.attaches && head.posture(class) != Verdict::Block {

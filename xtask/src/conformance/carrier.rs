@@ -66,7 +66,10 @@ impl Gap {
             && match self.direction {
                 Direction::Stricter => got > expected,
                 Direction::Looser | Direction::Unenforced => got < expected,
-                Direction::NotReported => expected == Verdict::Audit && got == Verdict::Allow,
+                // Of a denial that isn't reported, the rule is missing.
+                Direction::NotReported => {
+                    expected == got || (expected == Verdict::Audit && got == Verdict::Allow)
+                }
             }
     }
 }
@@ -161,6 +164,7 @@ mod tests {
         assert!(gap(Direction::Stricter).excuses(rule, &[], allow, block));
         assert!(!gap(Direction::Stricter).excuses(rule, &[], block, audit));
         assert!(gap(Direction::NotReported).excuses(rule, &[], audit, allow));
+        assert!(gap(Direction::NotReported).excuses(rule, &[], block, block));
         assert!(!gap(Direction::NotReported).excuses(rule, &[], block, allow));
         let of_all = Gap {
             rule: None,

@@ -30,6 +30,16 @@ fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
 }
 
 impl Record {
+    /// The object's path. Of what it could not resolve, the kernel gives what it has.
+    fn object(&self) -> EventPath<'static> {
+        let lost = self.info.as_deref().is_some_and(|info| info.starts_with("Failed name lookup"));
+        if lost {
+            EventPath::UNRESOLVABLE
+        } else {
+            path(self.name.as_ref())
+        }
+    }
+
     /// Whether any of these letters was asked for.
     fn asks(&self, letters: &[char]) -> bool {
         // Before and after `::` stand the letters for owner and others.
@@ -38,7 +48,7 @@ impl Record {
 
     /// What was done, in the model's words.
     pub(super) fn about(&self) -> About {
-        let name = || path(self.name.as_ref());
+        let name = || self.object();
         let write = || Operation::Write { path: name() };
         About::Model(match self.operation.as_str() {
             "exec" => vec![Operation::Exec {
@@ -72,7 +82,7 @@ impl Record {
 
     /// Using a file that is open, or opening it.
     fn use_of_file(&self) -> Vec<Operation<'static>> {
-        let name = || path(self.name.as_ref());
+        let name = || self.object();
         let mut operations = Vec::new();
         if self.asks(&['m', 'x']) {
             operations.push(Operation::MapExec { path: name() });
@@ -190,7 +200,7 @@ mod tests {
         };
         assert_eq!(
             about(
-                r#"operation="open" info="Failed name lookup - disconnected path" error=-13 name="x" requested_mask="r""#
+                r#"operation="open" info="Failed name lookup - disconnected path" error=-13 name="/x" requested_mask="r""#
             ),
             About::Model(vec![nowhere])
         );

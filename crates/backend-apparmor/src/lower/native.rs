@@ -261,11 +261,7 @@ fn is_glob(path: &str) -> bool {
                 Some(comma) => *comma = true,
                 None => return false,
             },
-            ('}', false) => {
-                if commas.pop() != Some(true) {
-                    return false;
-                }
-            }
+            ('}', false) if commas.pop() != Some(true) => return false,
             _ => {}
         }
         if commas.len() > 40 {
