@@ -123,32 +123,57 @@ fn check(outcome: &Outcome) {
 
     is("human-status", "7");
     let human = file(outcome, "human");
-    assert!(human.starts_with("something\nanything\ngambeson.run-"), "{human}");
+    assert!(
+        human.starts_with("something\nanything\ngambeson.run-"),
+        "{human}"
+    );
     let said = file(outcome, "human-said");
     let block = said.lines().find(|line| line.starts_with("Block"));
     let block = block.unwrap_or_else(|| panic!("nothing blocked: {said}"));
-    for word in ["read", "/data/secret", "web-files", "file.matchPaths[0]", "/policies/web.yaml:9"] {
+    for word in [
+        "read",
+        "/data/secret",
+        "web-files",
+        "file.matchPaths[0]",
+        "/policies/web.yaml:9",
+    ] {
         assert!(block.contains(word), "{block}");
     }
-    assert!(said.lines().any(|line| line.starts_with("Audit") && line.contains("/data/watched")), "{said}");
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("Audit") && line.contains("/data/watched")),
+        "{said}"
+    );
     assert!(said.contains("the command ended with status 7"), "{said}");
 
     is("json-status", "3");
     let said = file(outcome, "json-said");
-    assert!(said.contains("left process") && said.contains("(sleep)"), "{said}");
+    assert!(
+        said.contains("left process") && said.contains("(sleep)"),
+        "{said}"
+    );
     let lines: Vec<Value> = file(outcome, "json")
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let alert = lines.iter().find(|line| line["Verdict"] == "Block").unwrap();
+    let alert = lines
+        .iter()
+        .find(|line| line["Verdict"] == "Block")
+        .unwrap();
     assert_eq!(alert["Rule"], "file.matchPaths[0]");
     assert_eq!(alert["Enforcer"], "AppArmor");
     assert_eq!(alert["Resource"], "/data/secret");
-    assert!(lines.last().unwrap()["summary"]["block"].as_u64() >= Some(1), "{lines:#?}");
+    assert!(
+        lines.last().unwrap()["summary"]["block"].as_u64() >= Some(1),
+        "{lines:#?}"
+    );
 
     is("forbidden-status", "126");
     let said = file(outcome, "forbidden-said");
-    assert!(said.contains("`/usr/bin/forbidden` can't be executed: Permission denied"), "{said}");
+    assert!(
+        said.contains("`/usr/bin/forbidden` can't be executed: Permission denied"),
+        "{said}"
+    );
     assert!(said.contains("process.matchPaths[0]"), "{said}");
     is("missing-status", "127");
 
@@ -161,5 +186,8 @@ fn check(outcome: &Outcome) {
     is("sleeping", "");
     is("parserless-status", "1");
     let said = file(outcome, "parserless-said");
-    assert!(said.contains("apparmor_parser") && said.contains("install the package"), "{said}");
+    assert!(
+        said.contains("apparmor_parser") && said.contains("install the package"),
+        "{said}"
+    );
 }

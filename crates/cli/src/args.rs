@@ -115,7 +115,8 @@ pub(crate) struct DecideArgs {
 #[command(
     group = ArgGroup::new("subject-of-lowering").args(["namespace", "host", "workload"]).required(true),
     after_help = "Examples:
-  gambeson lower --backend apparmor --policies examples/policies --namespace production --label app=web
+  gambeson lower --backend apparmor --require best-effort --policies examples/policies \\
+      --namespace production --label app=web
   gambeson lower --backend apparmor --features 6.12 --require best-effort --policies p.yaml --host
 
 The text goes to standard output, and what it doesn't carry out as the policies say to standard error.
@@ -188,7 +189,7 @@ pub(crate) struct ProbeArgs {
   gambeson run --policies examples/policies --namespace production --label app=web -- /bin/sh
   gambeson run --audit --json --output alerts.jsonl --policies policies --workload web.json -- ./web
   gambeson run --observe -- /usr/bin/make
-  gambeson run --backend apparmor --policies policies --workload web.json -- ./web
+  gambeson run --backend apparmor --require best-effort --policies policies --workload web.json -- ./web
 
 The command runs in a cgroup of its own (bpf-lsm) or under a profile of its own (apparmor), which is
 removed at the end; processes that the command leaves behind are ended then, and named. Needs root.

@@ -125,6 +125,32 @@ const fn operations(class: Class) -> &'static [&'static str] {
     }
 }
 
+/// The ways that a gap is about which isn't about everything that a rule or a class says.
+fn ways(what: &str) -> &'static [&'static str] {
+    match what {
+        "changing times, extended attributes, ACLs and attribute flags" => &[
+            "utimensat",
+            "utimensat-now",
+            "futimens",
+            "setxattr",
+            "lsetxattr",
+            "fsetxattr",
+            "removexattr",
+            "set-acl",
+            "remove-acl",
+            "chattr",
+        ],
+        "connecting and sending to Unix sockets that have a path" => &[
+            "unix-connect",
+            "unix-connect-datagram",
+            "unix-send",
+            "unix-send-connected",
+        ],
+        "programs that are run as the interpreter of a script" => &["script"],
+        _ => &[],
+    }
+}
+
 impl Carrier for AppArmorCarrier {
     fn name(&self) -> &'static str {
         "apparmor"
@@ -155,6 +181,10 @@ impl Carrier for AppArmorCarrier {
                 gaps.push(Gap {
                     rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
                     operation,
+                    ways: ways(&gap.what)
+                        .iter()
+                        .map(|way| (*way).to_owned())
+                        .collect(),
                     direction: match gap.outcome {
                         Outcome::Stricter => Direction::Stricter,
                         Outcome::Looser => Direction::Looser,

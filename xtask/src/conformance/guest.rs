@@ -226,7 +226,7 @@ impl Room<'_> {
             line.ok = got.verdict != Verdict::Block;
             return Ok(());
         }
-        let mut gaps = bound.gaps.iter();
+        let gaps = bound.gaps.iter();
         let about = |gap: &&Gap| gap.rule.is_some() && gap.rule == expected.rule;
         line.reported = gaps.clone().filter(about).cloned().collect();
         let untold = seen.is_empty() || !self.carrier.reports_allowed();
@@ -235,14 +235,20 @@ impl Room<'_> {
         let own = matches!(got.cause.as_str(), "mount" | "engine");
         let same_cause =
             unseen || own || (got.rule == expected.rule && got.cause == expected.cause);
-        if got.verdict == expected.verdict && same_cause {
-            return Ok(());
-        }
         let rule = expected.rule.as_deref();
         let operations = operations(step);
         let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
-        line.gap = gaps
-            .find(|gap| gap.excuses(rule, &operations, expected.verdict, got.verdict))
+        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, staging.way));
+        if got.verdict == expected.verdict && same_cause {
+            let belied = concerned.find(|gap| gap.is_belied(expected.verdict, got.verdict));
+            if let Some(gap) = belied {
+                line.ok = false;
+                line.note = Some(format!("denied, in spite of the gap “{}”", gap.what));
+            }
+            return Ok(());
+        }
+        line.gap = concerned
+            .find(|gap| gap.excuses(expected.verdict, got.verdict))
             .cloned();
         line.ok = line.gap.is_some();
         Ok(())

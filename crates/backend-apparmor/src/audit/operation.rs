@@ -32,7 +32,10 @@ fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
 impl Record {
     /// The object's path. Of what it could not resolve, the kernel gives what it has.
     fn object(&self) -> EventPath<'static> {
-        let lost = self.info.as_deref().is_some_and(|info| info.starts_with("Failed name lookup"));
+        let lost = self
+            .info
+            .as_deref()
+            .is_some_and(|info| info.starts_with("Failed name lookup"));
         if lost {
             EventPath::UNRESOLVABLE
         } else {

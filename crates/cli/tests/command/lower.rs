@@ -18,7 +18,20 @@ fn lower(more: &[&str]) -> crate::common::Ended {
 
 #[test]
 fn the_profile_names_each_rule_s_place() {
-    let ended = lower(&[&WEB[..], &["--features", "6.1", "--name", "web"]].concat());
+    let ended = lower(
+        &[
+            &WEB[..],
+            &[
+                "--features",
+                "6.1",
+                "--name",
+                "web",
+                "--require",
+                "best-effort",
+            ],
+        ]
+        .concat(),
+    );
     assert_eq!(ended.status, 0, "{}", ended.err);
     assert!(ended.out.contains("\nprofile web"), "{}", ended.out);
     assert!(
@@ -28,7 +41,20 @@ fn the_profile_names_each_rule_s_place() {
         "{}",
         ended.out
     );
-    let again = lower(&[&WEB[..], &["--features", "6.1", "--name", "web"]].concat());
+    let again = lower(
+        &[
+            &WEB[..],
+            &[
+                "--features",
+                "6.1",
+                "--name",
+                "web",
+                "--require",
+                "best-effort",
+            ],
+        ]
+        .concat(),
+    );
     assert_eq!(again.out, ended.out);
 }
 
