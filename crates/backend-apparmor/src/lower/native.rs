@@ -179,7 +179,12 @@ fn fate(statement: &str, features: &Features) -> Fate {
                 [first, second] => family(first) && (types.contains(second)),
                 _ => false,
             };
-            if known {
+            let of_unix = !words.iter().any(|word| family(word)) || words.contains(&"unix");
+            if known && denies && of_unix {
+                Fate::LeaveOut(
+                    "the parser doesn't deny Unix sockets for this kernel; name a family",
+                )
+            } else if known {
                 merged(Some(Class::Network))
             } else {
                 Fate::LeaveOut("the kernel doesn't mediate such sockets")
