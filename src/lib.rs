@@ -27,8 +27,11 @@
 //!
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
 //! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
-//! carry out; with the feature `bpf-lsm`, `gambeson::bpf_lsm` has the kernel do it.
+//! carry out, or a kernel's: `gambeson::apparmor` lowers policies to AppArmor profiles and loads them (feature
+//! `apparmor`, on by default), `gambeson::bpf_lsm` does it with BPF programs (feature `bpf-lsm`).
 
+#[cfg(feature = "apparmor")]
+pub use gambeson_backend_apparmor as apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub use gambeson_backend_bpflsm as bpf_lsm;
 pub use gambeson_matcher as matcher;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use xtask::fuzz::{Finding, event, glob, image, yaml};
+use xtask::fuzz::{Finding, event, glob, image, record, yaml};
 
 fn replay(target: &str, judge: fn(&[u8]) -> Finding) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,4 +39,9 @@ fn globs_that_once_failed() -> io::Result<()> {
 #[test]
 fn events_that_once_failed() -> io::Result<()> {
     replay("event", event)
+}
+
+#[test]
+fn records_that_once_failed() -> io::Result<()> {
+    replay("record", record)
 }

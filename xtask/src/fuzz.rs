@@ -5,11 +5,13 @@ mod events;
 mod globs;
 mod images;
 mod policies;
+mod records;
 
 pub use events::event;
 pub use globs::glob;
 pub use images::image;
 pub use policies::yaml;
+pub use records::record;
 
 /// What a target says of its input: nothing, or what is wrong with what was made of it.
 pub type Finding = Result<(), String>;

@@ -14,6 +14,8 @@ use xtask::{bpf, conformance, corpus, kernel, report, soak, vm};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const HELP: &str = "\
+cargo xtask apparmor-report                 measure lowering to AppArmor and the parser; writes
+                                            benches/record/
 cargo xtask bench-report                    measure speed and size; writes benches/record/
 cargo xtask conformance [OPTION]...         hold backends to the scenarios in real kernels
                                             (options: see xtask/src/conformance/command_line.rs)
@@ -21,6 +23,9 @@ cargo xtask corpus [DIR]                    check KubeArmor's own policies and s
                                             (default: ../shared/corpus/kubearmor)
 cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the reference evaluator
                                             (default: 10000000 events, a new seed)
+cargo xtask soak --apparmor [--events N] [--seed N]
+                                            walk compiled AppArmor profiles, path by path, beside the
+                                            reference evaluator (default: 10000000 paths)
 cargo xtask soak --kernel-walk [--events N] [--seed N]
                                             hold the programs' walk in this kernel to the compiled
                                             engine (default: 1000000 events; feature `bpf-lsm`)
@@ -57,11 +62,17 @@ fn main() -> ExitCode {
 /// Runs one errand; whether all is as it should be.
 fn run(arguments: &[&str]) -> Result<bool, Error> {
     match arguments {
+        ["apparmor-report"] => {
+            let file = report::apparmor::report(&root().join("benches/record"))?;
+            println!("wrote {}", file.display());
+            Ok(true)
+        }
         ["bench-report"] => run_report(),
         ["kernel", rest @ ..] => kernel::command_line::run(rest, &mut std::io::stdout()),
         ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
         ["corpus", folder] => run_corpus(Path::new(folder)),
         ["bpf", options @ ..] => run_bpf(options),
+        ["soak", "--apparmor", options @ ..] => run_apparmor(options),
         ["soak", "--kernel-walk", options @ ..] => run_kernel_walk(options),
         ["soak", "--kernels", options @ ..] => {
             let (operations, seed) = soak_options(options, 1_000_000)?;
@@ -173,6 +184,29 @@ fn run_kernel_walk(options: &[&str]) -> Result<bool, Error> {
             Ok(false)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+fn run_apparmor(options: &[&str]) -> Result<bool, Error> {
+    let (paths, seed) = soak_options(options, 10_000_000)?;
+    println!("soak: AppArmor profiles, seed {seed}, {paths} paths");
+    std::io::stdout().flush()?;
+    let start = Instant::now();
+    match soak::apparmor::soak(seed, paths) {
+        Ok(soaked) => {
+            let seconds = start.elapsed().as_secs_f64();
+            println!(
+                "soak: {} policies, {} of them with more sources than profiles can tell apart; {} \
+                 paths, no difference, {seconds:.0} s",
+                soaked.policies, soaked.refused, soaked.paths
+            );
+            Ok(true)
+        }
+        Err(failure) => {
+            println!("{failure}");
+            println!("again: cargo xtask soak --apparmor --seed {seed} --events {paths}");
+            Ok(false)
+        }
     }
 }
 

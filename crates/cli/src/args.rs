@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use gambeson::apparmor::ProfileName;
 use gambeson::policy_model::Postures;
 
 /// Reads KubeArmor policies and judges events with them.
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Lint(LintArgs),
     /// Judge events by the policies that apply to a workload
     Decide(DecideArgs),
+    /// Print policies in the form that a kernel's mechanism takes
+    Lower(LowerArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces
@@ -110,6 +113,46 @@ pub(crate) struct DecideArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    group = ArgGroup::new("subject-of-lowering").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson lower --backend apparmor --require best-effort --policies examples/policies \\
+      --namespace production --label app=web
+  gambeson lower --backend apparmor --features 6.12 --require best-effort --policies p.yaml --host
+
+The text goes to standard output, and what it doesn't carry out as the policies say to standard error.
+
+Exit status: 0 when the text is printed; 1 when the policies can't be read, or are not carried out
+as closely as --require asks, and nothing is printed; 2 on wrong usage.")]
+pub(crate) struct LowerArgs {
+    /// What is to carry the policies out
+    #[arg(long, value_enum)]
+    pub(crate) backend: Form,
+    /// Policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// What the kernel can mediate: `6.1` or `6.12` for Debian's kernels, or a copy of a kernel's
+    /// /sys/kernel/security/apparmor/features; by default this machine's kernel
+    #[arg(long, value_name = "6.1|6.12|PATH")]
+    pub(crate) features: Option<PathBuf>,
+    /// What the profile is called
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub(crate) name: ProfileName,
+    /// How closely the policies are to be carried out
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) require: Requirement,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
     group = ArgGroup::new("of-policies")
         .args(["posture", "namespace", "label", "container", "host", "node_label", "workload", "lenient", "root"])
         .multiple(true)
@@ -146,10 +189,12 @@ pub(crate) struct ProbeArgs {
   gambeson run --policies examples/policies --namespace production --label app=web -- /bin/sh
   gambeson run --audit --json --output alerts.jsonl --policies policies --workload web.json -- ./web
   gambeson run --observe -- /usr/bin/make
+  gambeson run --backend apparmor --require best-effort --policies policies --workload web.json -- ./web
 
-The command runs in a cgroup of its own, which is removed at the end; processes that the command
-leaves behind are ended then, and named. Needs root. What can't be enforced on this kernel is told
-by `gambeson probe`.
+The command runs in a cgroup of its own (bpf-lsm) or under a profile of its own (apparmor), which is
+removed at the end; processes that the command leaves behind are ended then, and named. Needs root.
+What can't be enforced on this kernel is told by `gambeson probe`. Under apparmor, alerts are taken
+from the kernel's log, and so need a machine without an audit daemon.
 
 Alerts go to standard error, or to the file of --output: one line for each, and a summary at the
 end. JSON: one line for each, KubeArmor's alert with the keys Verdict, Rule, RuleFile and RuleLine
@@ -272,8 +317,20 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Backend {
     /// BPF programs on the hooks of the kernel's security modules
-    #[default]
+    #[cfg_attr(feature = "bpf-lsm", default)]
     BpfLsm,
+    /// AppArmor profiles
+    #[cfg_attr(not(feature = "bpf-lsm"), default)]
+    #[value(name = "apparmor")]
+    AppArmor,
+}
+
+/// A form that policies can be printed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// An AppArmor profile, as `apparmor_parser` takes it
+    #[value(name = "apparmor")]
+    AppArmor,
 }
 
 /// How closely policies are to be carried out.

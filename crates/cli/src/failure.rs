@@ -25,14 +25,25 @@ pub(crate) enum Failure {
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// A command that works on the kernel, in a build that has nothing to work on it with.
+    /// A command that works with BPF programs, in a build that has none.
     #[cfg(not(feature = "bpf-lsm"))]
     #[error(
-        "`gambeson {command}` needs a build with the feature `bpf-lsm`: `cargo install --path crates/cli --features bpf-lsm`"
+        "`gambeson {command} --backend bpf-lsm` needs a build with the feature `bpf-lsm`: `cargo install --path crates/cli --features bpf-lsm`"
     )]
     NoBackend { command: &'static str },
+    /// Features of a kernel that can't be read.
+    #[error("the features of AppArmor can't be read: {0}")]
+    Features(#[from] gambeson::apparmor::FeaturesError),
+    /// Policies that can't be lowered.
+    #[error(transparent)]
+    Lower(#[from] gambeson::apparmor::LowerError),
+    /// Policies that aren't carried out as closely as required.
+    #[error("the policies can't be carried out as required ({require}); {gaps} named above {} not tolerated", if *.gaps == 1 { "gap is" } else { "gaps are" })]
+    Gaps {
+        require: gambeson::matcher::backend::Require,
+        gaps: usize,
+    },
     /// What goes wrong between policies and the kernel.
-    #[cfg(feature = "bpf-lsm")]
     #[error(transparent)]
     Kernel(#[from] crate::kernel::KernelFailure),
     /// Answers that can't be written.

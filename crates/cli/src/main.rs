@@ -3,9 +3,9 @@
 mod args;
 mod decide;
 mod failure;
-#[cfg(feature = "bpf-lsm")]
 mod kernel;
 mod lint;
+mod lower;
 mod pages;
 mod reading;
 mod style;
@@ -18,8 +18,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Cli, Command};
-#[cfg(not(feature = "bpf-lsm"))]
-use crate::failure::Failure;
 
 /// How a command ended that did what it was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,6 @@ enum Outcome {
     /// There are errors in policies or events, and they have been printed.
     Errors,
     /// The command that was run has ended with this status.
-    #[cfg(feature = "bpf-lsm")]
     Status(u8),
 }
 
@@ -43,14 +40,9 @@ fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Lint(args) => lint::run(args),
         Command::Decide(args) => decide::run(args),
-        #[cfg(feature = "bpf-lsm")]
+        Command::Lower(args) => lower::run(args),
         Command::Probe(args) => kernel::probe(args),
-        #[cfg(feature = "bpf-lsm")]
         Command::Run(args) => kernel::run(args),
-        #[cfg(not(feature = "bpf-lsm"))]
-        Command::Probe(_) => Err(Failure::NoBackend { command: "probe" }),
-        #[cfg(not(feature = "bpf-lsm"))]
-        Command::Run(_) => Err(Failure::NoBackend { command: "run" }),
         Command::Schema(args) => pages::schema(args),
         Command::Completions(args) => pages::completions(args),
         Command::Man => pages::manual(),
@@ -58,7 +50,6 @@ fn main() -> ExitCode {
     match ended {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Errors) => ExitCode::FAILURE,
-        #[cfg(feature = "bpf-lsm")]
         Ok(Outcome::Status(status)) => ExitCode::from(status),
         // Whoever reads the output has what they wanted, as `head` does.
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use gambeson_policy_model::{Decision, Diagnostic, Event, RuleId, RuleInfo, Selec
 
 use crate::compile;
 use crate::config::{CompileError, Config};
+use crate::glob_rule::GlobRule;
 use crate::native::NativeText;
 use crate::prepare::prepare;
 use crate::rule_shape::RuleShape;
@@ -85,6 +86,11 @@ impl CompiledPolicy {
     /// The native AppArmor rules of the policies that apply.
     pub fn apparmor(&self) -> impl Iterator<Item = NativeText<'_>> {
         self.provenance.apparmor()
+    }
+
+    /// The patterns and execnames of rules, in the order of ids.
+    pub fn globs(&self) -> impl Iterator<Item = GlobRule<'_>> {
+        self.provenance.globs()
     }
 
     /// How many rules there are; their ids are below.

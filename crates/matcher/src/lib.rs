@@ -26,6 +26,7 @@ mod compile;
 mod compiled;
 mod config;
 mod decide;
+mod glob_rule;
 mod native;
 mod prepare;
 pub mod reference;
@@ -37,6 +38,7 @@ pub mod testing;
 
 pub use compiled::{Compile, CompiledPolicy};
 pub use config::{CompileError, CompileLimits, Config, RuleRef};
+pub use glob_rule::GlobRule;
 pub use native::NativeText;
 pub use rule_shape::{ObjectKind, RuleShape};
 pub use tables::image::{IMAGE_VERSION, ImageError};

@@ -105,6 +105,13 @@ int new_memfd(void);
 /* Copies what is in one file to another. */
 int copy_all(int from, int to);
 
+/* AppArmor lets nobody but a process itself change its profile. Opens what that takes, below this
+ * descriptor of /proc, which is closed. */
+int open_label(int proc);
+
+/* Changes to the profile of this name; 0 or an errno. */
+int take_label(int fd, const char *name);
+
 int stage(int count, char **arguments);
 int perform(int count, char **arguments);
 

@@ -106,13 +106,32 @@ static void leave(struct page *page, int state, int index, int error)
 	_exit(0);
 }
 
+int open_label(int proc)
+{
+	int fd = openat(proc, "self/attr/apparmor/current", O_WRONLY | O_CLOEXEC);
+
+	close(proc);
+	return fd;
+}
+
+int take_label(int fd, const char *name)
+{
+	char text[512];
+	int length = snprintf(text, sizeof text, "changeprofile %s", name);
+	int error = write(fd, text, length) == length ? 0 : errno;
+
+	close(fd);
+	return error;
+}
+
 /* The actor: argument 0 is the number of the shared page's descriptor. */
 int perform(int count, char **arguments)
 {
 	enum { MOST = 16 };
 	static struct act acts[MOST];
 	struct page *page;
-	int fd;
+	int fd, label_fd = -1;
+	const char *label = getenv("LABEL"), *proc = getenv("PROC");
 
 	if (count < 2)
 		return 2;
@@ -123,6 +142,8 @@ int perform(int count, char **arguments)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
+	if (label && proc && (label_fd = open_label(atoi(proc))) < 0)
+		leave(page, UNPREPARED, 0, errno);
 	int number = read_acts(count - 1, arguments + 1, acts, MOST, page);
 	if (number <= 0)
 		leave(page, UNPREPARED, 0, EINVAL);
@@ -135,6 +156,11 @@ int perform(int count, char **arguments)
 	page->state = READY;
 	while (page->state != GO)
 		usleep(200);
+	if (label_fd >= 0) {
+		int error = take_label(label_fd, label);
+		if (error)
+			leave(page, UNPREPARED, -1, error);
+	}
 	for (int i = 0; i < number; i++) {
 		int error = acts[i].way->perform(&acts[i]);
 		if (error)

@@ -1,6 +1,7 @@
 /* The stage: a root of its own, a subject in it, a cgroup around it. Arguments, in order:
  *
  *   cgroup DIRECTORY      where the subject goes before it acts (left out: nowhere)
+ *   label NAME            the profile of AppArmor that it takes before it acts (left out: none)
  *   proc                  mount /proc
  *   cgroups DIRECTORY     show this cgroup hierarchy there
  *   uid NUMBER            the subject's
@@ -114,7 +115,8 @@ static void become_user(int uid)
 
 struct subject {
 	const char *path;
-	int uid, tty, self, page;
+	int uid, tty, self, page, proc;
+	const char *label;
 	pid_t other;
 	char **acts;
 	int act_count;
@@ -146,7 +148,14 @@ static void start(struct subject *s)
 			fail("memfd");
 	}
 	become_user(s->uid);
-	char *environment[] = { NULL };
+	char label[600], proc[32];
+	char *environment[] = { NULL, NULL, NULL };
+	if (s->label) {
+		snprintf(label, sizeof label, "LABEL=%s", s->label);
+		snprintf(proc, sizeof proc, "PROC=%d", s->proc);
+		environment[0] = label;
+		environment[1] = proc;
+	}
 	if (fd >= 0)
 		syscall(SYS_execveat, fd, "", list, environment, AT_EMPTY_PATH);
 	else
@@ -174,6 +183,9 @@ static int run(struct subject *s, int cgroup)
 	s->other = fork();
 	if (s->other == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		int label = s->label ? open_label(s->proc) : -1;
+		if (s->label && (label < 0 || take_label(label, s->label)))
+			_exit(1);
 		if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
 			_exit(1);
 		for (;;)
@@ -287,7 +299,7 @@ static int build(char **entry, int left, int self, int *outside)
 
 int stage(int count, char **arguments)
 {
-	struct subject subject = { .tty = -1 };
+	struct subject subject = { .tty = -1, .proc = -1 };
 	int cgroup = -1, with_proc = 0, outside[16], outside_count = 0, at;
 	const char *cgroups = NULL;
 	int hierarchy = -1;
@@ -312,6 +324,11 @@ int stage(int count, char **arguments)
 			cgroup = open(name, O_WRONLY | O_CLOEXEC);
 			if (cgroup < 0)
 				fail(name);
+		} else if (!strcmp(arguments[at], "label") && at + 1 < count) {
+			subject.label = arguments[++at];
+			subject.proc = open("/proc", O_RDONLY | O_DIRECTORY);
+			if (subject.proc < 0)
+				fail("/proc");
 		} else if (!strcmp(arguments[at], "cgroups") && at + 1 < count) {
 			cgroups = arguments[++at];
 			hierarchy = syscall(SYS_open_tree, AT_FDCWD, cgroups, 1 | O_CLOEXEC);

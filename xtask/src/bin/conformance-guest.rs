@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use xtask::conformance::apparmor::AppArmorCarrier;
 use xtask::conformance::bpf_lsm::BpfCarrier;
 use xtask::conformance::carrier::{Carrier, Nothing};
 use xtask::conformance::guest::{SCENARIOS, read_suites, relax, run};
@@ -33,6 +34,7 @@ fn carrier(name: &str) -> Result<Box<dyn Carrier>, String> {
     match name {
         "none" => Ok(Box::new(Nothing)),
         "bpf-lsm" => Ok(Box::new(BpfCarrier::load()?)),
+        "apparmor" => Ok(Box::new(AppArmorCarrier::open()?)),
         _ => Err(format!("there is no carrier `{name}` in a kernel")),
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use xtask::kernel::guest::workload::Error;
-use xtask::kernel::guest::{cost, deep, many, race, random, survive, swap, verifier};
+use xtask::kernel::guest::{apparmor, cost, deep, many, race, random, survive, swap, verifier};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +28,9 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
         ["race", opens] => race::run(opens.parse()?),
         ["swap", count, seconds] => {
             swap::run(count.parse()?, Duration::from_secs(seconds.parse()?))
+        }
+        ["apparmor", count, seconds] => {
+            apparmor::run(count.parse()?, Duration::from_secs(seconds.parse()?))
         }
         ["survive"] => survive::run(),
         ["survive-agent"] => survive::agent(),

@@ -102,6 +102,7 @@ impl Carrier for BpfCarrier {
         let gaps = report.gaps().iter().map(|gap| Gap {
             rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
             operation: gap.class.map(operation_of).map(str::to_owned),
+            ways: Vec::new(),
             direction: match gap.outcome {
                 Outcome::Stricter => Direction::Stricter,
                 Outcome::Looser => Direction::Looser,

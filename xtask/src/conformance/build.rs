@@ -124,6 +124,20 @@ pub fn worker(beside: &Path) -> Result<PathBuf, BuildError> {
     Ok(file)
 }
 
+/// The program that compiles profiles; its file.
+///
+/// # Errors
+/// When it isn't installed.
+pub fn apparmor_parser() -> Result<PathBuf, BuildError> {
+    match gambeson::apparmor::Parser::find() {
+        Ok(parser) => Ok(parser.program().to_owned()),
+        Err(error) => Err(BuildError::Failed {
+            program: "apparmor_parser".to_owned(),
+            message: error.to_string(),
+        }),
+    }
+}
+
 fn run(mut command: Command) -> Result<String, BuildError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| BuildError::Start {

@@ -1,5 +1,6 @@
 //! What carries decisions out in a kernel.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use gambeson::matcher::CompiledPolicy;
@@ -41,6 +42,9 @@ pub struct Gap {
     /// The operation whose events it is about, whatever decides them.
     #[serde(default)]
     pub operation: Option<String>,
+    /// The ways of the actor that it is about; empty where it is about all.
+    #[serde(default)]
+    pub ways: Vec<String>,
     /// The direction.
     pub direction: Direction,
     /// What is concerned, and why.
@@ -48,25 +52,37 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether it speaks of this rule, or of these operations, and excuses this verdict where that one is
-    /// expected.
+    /// Whether it speaks of this rule, or of these operations, done in this way.
     #[must_use]
-    pub fn excuses(
-        &self,
-        rule: Option<&str>,
-        operations: &[&str],
-        expected: Verdict,
-        got: Verdict,
-    ) -> bool {
+    pub fn concerns(&self, rule: Option<&str>, operations: &[&str], way: &str) -> bool {
         let of_rule = self.rule.is_some() && self.rule.as_deref() == rule;
         let of_operation = self.operation.as_deref();
-        let concerns = of_rule || of_operation.is_some_and(|own| operations.contains(&own));
-        concerns
-            && match self.direction {
-                Direction::Stricter => got > expected,
-                Direction::Looser | Direction::Unenforced => got < expected,
-                Direction::NotReported => expected == Verdict::Audit && got == Verdict::Allow,
+        let of_operation = of_operation.is_some_and(|own| operations.contains(&own));
+        let of_policy = self.rule.is_none() && self.operation.is_none() && !self.ways.is_empty();
+        let in_way = self.ways.is_empty() || self.ways.iter().any(|own| own == way);
+        in_way && (of_rule || of_operation || of_policy)
+    }
+
+    /// Whether this verdict is what it says of where that one is expected.
+    #[must_use]
+    pub fn excuses(&self, expected: Verdict, got: Verdict) -> bool {
+        match self.direction {
+            Direction::Stricter => got > expected,
+            Direction::Looser | Direction::Unenforced => got < expected,
+            // Of a denial that isn't reported, the rule is missing.
+            Direction::NotReported => {
+                expected == got || (expected == Verdict::Audit && got == Verdict::Allow)
             }
+        }
+    }
+
+    /// Whether something that it says isn't denied was, in the very way that it speaks of.
+    #[must_use]
+    pub fn is_belied(&self, expected: Verdict, got: Verdict) -> bool {
+        !self.ways.is_empty()
+            && matches!(self.direction, Direction::Looser | Direction::Unenforced)
+            && expected == Verdict::Block
+            && got == Verdict::Block
     }
 }
 
@@ -86,6 +102,16 @@ pub trait Carrier {
     /// # Errors
     /// When that can't be done.
     fn apply(&mut self, policy: &CompiledPolicy, cgroup: &Path) -> Result<u64, String>;
+
+    /// What the stage is told of the policy besides the cgroup, for a subject of this program.
+    fn staging(&self, _handle: u64, _source: Option<&[u8]>) -> Vec<OsString> {
+        Vec::new()
+    }
+
+    /// Whether what is allowed and not watched is reported, too.
+    fn reports_allowed(&self) -> bool {
+        true
+    }
 
     /// What was reported of the processes under this handle since the last call.
     ///
@@ -134,33 +160,60 @@ impl Carrier for Nothing {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_gap_excuses_only_in_its_direction() {
-        let gap = |direction| Gap {
+    fn gap(direction: Direction) -> Gap {
+        Gap {
             rule: Some("p file.matchPaths[0]".to_owned()),
             operation: None,
+            ways: Vec::new(),
             direction,
             what: String::new(),
-        };
-        let rule = Some("p file.matchPaths[0]");
+        }
+    }
+
+    #[test]
+    fn a_gap_excuses_only_in_its_direction() {
         let (allow, audit, block) = (Verdict::Allow, Verdict::Audit, Verdict::Block);
-        assert!(gap(Direction::Looser).excuses(rule, &[], block, allow));
-        assert!(!gap(Direction::Looser).excuses(rule, &[], allow, block));
-        assert!(!gap(Direction::Looser).excuses(Some("q"), &[], block, allow));
-        assert!(gap(Direction::Stricter).excuses(rule, &[], allow, block));
-        assert!(!gap(Direction::Stricter).excuses(rule, &[], block, audit));
-        assert!(gap(Direction::NotReported).excuses(rule, &[], audit, allow));
-        assert!(!gap(Direction::NotReported).excuses(rule, &[], block, allow));
+        assert!(gap(Direction::Looser).excuses(block, allow));
+        assert!(!gap(Direction::Looser).excuses(allow, block));
+        assert!(gap(Direction::Stricter).excuses(allow, block));
+        assert!(!gap(Direction::Stricter).excuses(block, audit));
+        assert!(gap(Direction::NotReported).excuses(audit, allow));
+        assert!(gap(Direction::NotReported).excuses(block, block));
+        assert!(!gap(Direction::NotReported).excuses(block, allow));
+    }
+
+    #[test]
+    fn a_gap_concerns_its_rule_or_its_operations_in_its_ways() {
+        let of_rule = gap(Direction::Looser);
+        assert!(of_rule.concerns(Some("p file.matchPaths[0]"), &[], "open"));
+        assert!(!of_rule.concerns(Some("q"), &[], "open"));
         let of_all = Gap {
             rule: None,
             ..gap(Direction::Unenforced)
         };
-        assert!(!of_all.excuses(None, &["dns"], block, allow));
+        assert!(!of_all.concerns(None, &["dns"], "dns-tcp"));
         let of_dns = Gap {
             operation: Some("dns".to_owned()),
+            ..of_all.clone()
+        };
+        assert!(of_dns.concerns(None, &["dns"], "dns-tcp"));
+        assert!(!of_dns.concerns(None, &["read"], "open"));
+        let of_xattrs = Gap {
+            ways: vec!["setxattr".to_owned()],
             ..of_all
         };
-        assert!(of_dns.excuses(None, &["dns"], block, allow));
-        assert!(!of_dns.excuses(None, &["read"], block, allow));
+        assert!(of_xattrs.concerns(None, &["write"], "setxattr"));
+        assert!(!of_xattrs.concerns(None, &["write"], "chmod"));
+    }
+
+    #[test]
+    fn a_gap_of_certain_ways_is_belied_by_a_denial_in_them() {
+        let of_xattrs = Gap {
+            ways: vec!["setxattr".to_owned()],
+            ..gap(Direction::Unenforced)
+        };
+        assert!(of_xattrs.is_belied(Verdict::Block, Verdict::Block));
+        assert!(!of_xattrs.is_belied(Verdict::Block, Verdict::Allow));
+        assert!(!gap(Direction::Unenforced).is_belied(Verdict::Block, Verdict::Block));
     }
 }

@@ -12,20 +12,28 @@ use super::guest::{ACTOR, Line, SCENARIOS, Suite};
 use super::report;
 use crate::judge::{self, judge};
 use crate::scenario::{ReadError, read_folder};
-use crate::vm::{Kernel, Machine, Payload, UnderTest, VmError, kernels_under_test};
+use crate::vm::{Kernel, Lsm, Machine, Payload, UnderTest, VmError, kernels_under_test};
 
 /// What there is to say on the command line.
 pub const HELP: &str = "\
 cargo xtask conformance [OPTION]...         carry the scenarios out and report how that went
     --scenarios DIR         the folder of scenarios (default: tests/scenarios)
-    --carrier NAME          decide, none or bpf-lsm; again for more (default: decide and none)
+    --carrier NAME          decide, none, bpf-lsm or apparmor; again for more (default: decide and none)
     --kernel NAME           again for more (default: GAMBESON_KERNELS, or what can be had)
     --format text|json      a table, or a line of JSON for each step
     --write                 write tests/conformance/REPORT.md
 ";
 
 /// Carriers that run in a guest.
-const IN_KERNELS: [&str; 2] = ["none", "bpf-lsm"];
+const IN_KERNELS: [&str; 3] = ["none", "bpf-lsm", "apparmor"];
+
+/// The security modules of the guest that a carrier needs.
+fn modules(carrier: &str) -> Lsm {
+    match carrier {
+        "apparmor" => Lsm::AppArmor,
+        _ => Lsm::Bpf,
+    }
+}
 
 /// Why scenarios could not be carried out.
 #[derive(Debug, Error)]
@@ -242,30 +250,48 @@ fn in_guests(
     let content = serde_json::to_vec(suites)?;
     let mut lines = Vec::new();
     for kernel in kernels {
-        let name = kernel.name.clone();
-        let mut machine = Machine::new(kernel.clone());
-        machine.timeout = Duration::from_secs(1800);
-        let mut words = vec!["/conformance/guest"];
-        words.extend(carriers);
-        let payload = Payload::new(words)
-            .executable(&guest, "/conformance/guest")
-            .tree(&actor, ACTOR)
-            .module("overlay")
-            .file(SCENARIOS, 0o644, content.clone());
-        let outcome = machine.run(&payload)?;
-        if !outcome.status.success() {
-            return Err(ConformanceError::Guest {
-                kernel: name,
-                message: String::from_utf8_lossy(&outcome.stderr).trim().to_owned(),
-            });
+        for lsm in [Lsm::Bpf, Lsm::AppArmor] {
+            let carriers = carriers.iter().filter(|carrier| modules(carrier) == lsm);
+            let carriers: Vec<&str> = carriers.copied().collect();
+            if carriers.is_empty() {
+                continue;
+            }
+            let mut machine = Machine::new(kernel.clone());
+            machine.lsm = lsm;
+            machine.timeout = Duration::from_secs(1800);
+            let words = std::iter::once("/conformance/guest").chain(carriers);
+            let mut payload = Payload::new(words)
+                .executable(&guest, "/conformance/guest")
+                .tree(&actor, ACTOR)
+                .module("overlay")
+                .file(SCENARIOS, 0o644, content.clone());
+            if lsm == Lsm::AppArmor {
+                let parser = build::apparmor_parser()?;
+                payload = payload.executable(parser, "/usr/sbin/apparmor_parser");
+            }
+            lines.extend(in_guest(&machine, &payload)?);
         }
-        for text in String::from_utf8_lossy(&outcome.stdout).lines() {
-            let line: Line = serde_json::from_str(text)?;
-            lines.push(Line {
-                kernel: name.clone(),
-                ..line
-            });
-        }
+    }
+    Ok(lines)
+}
+
+/// The lines that one guest prints.
+fn in_guest(machine: &Machine, payload: &Payload) -> Result<Vec<Line>, ConformanceError> {
+    let kernel = machine.kernel.name.clone();
+    let outcome = machine.run(payload)?;
+    if !outcome.status.success() {
+        return Err(ConformanceError::Guest {
+            kernel,
+            message: String::from_utf8_lossy(&outcome.stderr).trim().to_owned(),
+        });
+    }
+    let mut lines = Vec::new();
+    for text in String::from_utf8_lossy(&outcome.stdout).lines() {
+        let line: Line = serde_json::from_str(text)?;
+        lines.push(Line {
+            kernel: kernel.clone(),
+            ..line
+        });
     }
     Ok(lines)
 }

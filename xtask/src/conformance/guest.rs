@@ -1,6 +1,7 @@
 //! The part that runs in the guest: every step, for real.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -212,7 +213,10 @@ impl Room<'_> {
         }
         let bound = self.bound.get(&key).ok_or("the workload is not bound")?;
         self.carrier.seen(bound.handle)?;
-        let performed = perform(staging, &bound.cgroup)?;
+        let more = self
+            .carrier
+            .staging(bound.handle, staging.source.as_deref());
+        let performed = perform(staging, &bound.cgroup, &more)?;
         let seen = self.carrier.seen(bound.handle)?;
         let got = conclude(step, &performed, &seen, expected);
         line.got = got.to_string();
@@ -222,22 +226,29 @@ impl Room<'_> {
             line.ok = got.verdict != Verdict::Block;
             return Ok(());
         }
-        let mut gaps = bound.gaps.iter();
+        let gaps = bound.gaps.iter();
         let about = |gap: &&Gap| gap.rule.is_some() && gap.rule == expected.rule;
         line.reported = gaps.clone().filter(about).cloned().collect();
-        let unseen = expected.verdict == Verdict::Allow && seen.is_empty();
+        let untold = seen.is_empty() || !self.carrier.reports_allowed();
+        let unseen = expected.verdict == Verdict::Allow && untold;
         // What a mechanism refuses for its own reasons has no rule.
-        let own = !matches!(got.cause.as_str(), "rule" | "posture" | "none");
+        let own = matches!(got.cause.as_str(), "mount" | "engine");
         let same_cause =
             unseen || own || (got.rule == expected.rule && got.cause == expected.cause);
-        if got.verdict == expected.verdict && same_cause {
-            return Ok(());
-        }
         let rule = expected.rule.as_deref();
         let operations = operations(step);
         let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
-        line.gap = gaps
-            .find(|gap| gap.excuses(rule, &operations, expected.verdict, got.verdict))
+        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, staging.way));
+        if got.verdict == expected.verdict && same_cause {
+            let belied = concerned.find(|gap| gap.is_belied(expected.verdict, got.verdict));
+            if let Some(gap) = belied {
+                line.ok = false;
+                line.note = Some(format!("denied, in spite of the gap “{}”", gap.what));
+            }
+            return Ok(());
+        }
+        line.gap = concerned
+            .find(|gap| gap.excuses(expected.verdict, got.verdict))
             .cloned();
         line.ok = line.gap.is_some();
         Ok(())
@@ -287,9 +298,9 @@ const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 
 /// Lets the stage play a step.
-fn perform(staging: &Staging, cgroup: &Path) -> Result<Performed, String> {
+fn perform(staging: &Staging, cgroup: &Path, more: &[OsString]) -> Result<Performed, String> {
     let mut command = Command::new(ACTOR);
-    command.arg("--stage").arg("cgroup").arg(cgroup);
+    command.arg("--stage").arg("cgroup").arg(cgroup).args(more);
     if staging.cgroups {
         command.args(["cgroups", CGROUPS]);
     }

@@ -1,5 +1,6 @@
 //! Scenarios carried out by real kernels, and the report of how that went.
 
+pub mod apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub mod bpf_lsm;
 pub mod build;

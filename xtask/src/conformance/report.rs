@@ -247,6 +247,7 @@ mod tests {
         Gap {
             rule: Some("p dns".to_owned()),
             operation: None,
+            ways: Vec::new(),
             direction: Direction::Looser,
             what: "events of class dns over TCP".to_owned(),
         }

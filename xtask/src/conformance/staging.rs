@@ -24,6 +24,8 @@ const UNUSED: [&str; 3] = ["net_broadcast", "mac_override", "mac_admin"];
 pub struct Staging {
     /// The stage's arguments, but for the cgroup.
     pub arguments: Vec<OsString>,
+    /// The subject's program; `None` where it has no path.
+    pub source: Option<Vec<u8>>,
     /// The way of the last act.
     pub way: &'static str,
     /// Whether an errno that is no refusal is a success.
@@ -399,6 +401,7 @@ impl Cast {
         }
         words.extend(self.tree.entries.into_iter().flatten());
         words.push("source".into());
+        let source = self.source.clone();
         words.push(self.source.map_or_else(|| "-".into(), OsString::from_vec));
         for First { way, with } in &step.first {
             words.push(format!("do={way}").into());
@@ -412,6 +415,7 @@ impl Cast {
         let cgroups = |name: &str| name.starts_with("cgroup-");
         Ok(Staging {
             arguments: words,
+            source,
             way: self.way.name,
             failure: self.way.failure,
             cgroups: cgroups(self.way.name) || ways.iter().any(|way| cgroups(way.name)),

@@ -1,6 +1,7 @@
 //! `cargo xtask corpus DIR`: holds the reader and the engines to KubeArmor's own policies and
 //! scenarios.
 
+mod apparmor;
 mod locate;
 mod scenarios;
 mod table;
@@ -45,5 +46,6 @@ pub fn check(folder: &Path, scenarios: &Path, out: &mut dyn Write) -> Result<boo
     }
     let documents = verdicts::check(folder, out)?;
     let steps = scenarios::check(folder, scenarios, out)?;
-    Ok(documents && steps)
+    let profiles = apparmor::check(folder, out)?;
+    Ok(documents && steps && profiles)
 }

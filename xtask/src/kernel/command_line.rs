@@ -21,6 +21,9 @@ cargo xtask kernel many [--kernel NAME…] [--workloads 10000]
 cargo xtask kernel survive [--kernel NAME…]   the agent is killed, and another takes over
 cargo xtask kernel random [--kernel NAME…] [--operations N] [--seed N]
                                               random policies and operations, held to the reference evaluator
+cargo xtask kernel apparmor [--kernel NAME…] [--count N] [--seconds N]
+                                              the life of AppArmor profiles: swapped under processes that
+                                              work, refused, read back, removed
 cargo xtask kernel deep [--kernel NAME…]      mounts, deleted and deep files: how paths come out
 ";
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::conformance::build;
-use crate::vm::{Kernel, Machine, Payload};
+use crate::vm::{Kernel, Lsm, Machine, Payload};
 
 /// A proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,45 +18,60 @@ pub struct Proof {
     appended: &'static [&'static str],
     /// Modules that the guest needs.
     modules: &'static [&'static str],
+    /// The security modules of the guest.
+    lsm: Lsm,
 }
 
 /// Every proof.
-pub const ALL: [Proof; 6] = [
+pub const ALL: [Proof; 7] = [
     Proof {
         name: "race",
         options: &[("--opens", 100_000)],
         appended: &["", "preempt=full"],
         modules: &[],
+        lsm: Lsm::Bpf,
     },
     Proof {
         name: "swap",
         options: &[("--count", 10_000), ("--seconds", 420)],
         appended: &[""],
         modules: &[],
+        lsm: Lsm::Bpf,
     },
     Proof {
         name: "survive",
         options: &[],
         appended: &[""],
         modules: &[],
+        lsm: Lsm::Bpf,
     },
     Proof {
         name: "random",
         options: &[("--operations", 10_000), ("--seed", 0)],
         appended: &[""],
         modules: &[],
+        lsm: Lsm::Bpf,
     },
     Proof {
         name: "many",
         options: &[("--workloads", 10_000)],
         appended: &[""],
         modules: &[],
+        lsm: Lsm::Bpf,
     },
     Proof {
         name: "deep",
         options: &[],
         appended: &[""],
         modules: &["overlay"],
+        lsm: Lsm::Bpf,
+    },
+    Proof {
+        name: "apparmor",
+        options: &[("--count", 1_000), ("--seconds", 420)],
+        appended: &[""],
+        modules: &[],
+        lsm: Lsm::AppArmor,
     },
 ];
 
@@ -102,6 +117,10 @@ impl Proof {
         let mut payload = Payload::new(argv)
             .executable(guest, "/usr/bin/kernel-guest")
             .executable(worker, "/usr/bin/worker");
+        if self.lsm == Lsm::AppArmor {
+            let parser = build::apparmor_parser()?;
+            payload = payload.executable(parser, "/usr/sbin/apparmor_parser");
+        }
         for module in self.modules {
             payload = payload.module(*module);
         }
@@ -109,6 +128,7 @@ impl Proof {
         for kernel in kernels {
             for appended in self.appended {
                 let mut machine = Machine::new(kernel.clone());
+                machine.lsm = self.lsm;
                 machine.timeout = LONGEST;
                 machine
                     .append

@@ -1,6 +1,7 @@
 //! `cargo xtask bench-report`: a dated table of speed and size with the machine it was measured
 //! on, ratios of one run, and a plot.
 
+pub mod apparmor;
 mod machine;
 mod measure;
 mod plot;

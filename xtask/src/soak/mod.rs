@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: random policies and events, judged by the compiled engine and by the
 //! reference evaluator, which must give the same verdict by the same rule.
 
+pub mod apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub mod kernel;
 mod shrink;

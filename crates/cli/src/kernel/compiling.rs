@@ -9,19 +9,20 @@ use crate::args::ReadingArgs;
 use crate::failure::Failure;
 use crate::reading;
 
-/// Compiles what applies to a workload whose root is this machine's, unless another one is given.
+/// Compiles what applies to a workload. Its root is `machine` unless the arguments give another.
 pub(crate) fn compile(
     paths: &[PathBuf],
     reading: &ReadingArgs,
     posture: Option<Postures>,
     workload: &Workload,
+    machine: Option<&Path>,
 ) -> Result<CompiledPolicy, Failure> {
     let (policies, sources) = reading::policies(paths, reading)?;
     let selection = policies.select(workload);
-    let root = reading.root.as_deref().unwrap_or(Path::new("/"));
-    let config = Config::default()
-        .root(root)
-        .posture(posture.unwrap_or_default());
+    let mut config = Config::default().posture(posture.unwrap_or_default());
+    if let Some(root) = reading.root.as_deref().or(machine) {
+        config = config.root(root);
+    }
     let compiled = selection.compile(&config)?;
     reading::warn(compiled.warnings(), &sources);
     if !paths.is_empty() {

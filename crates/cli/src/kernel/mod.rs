@@ -1,6 +1,6 @@
 //! What works on this machine's kernel.
 
-mod compiling;
+pub(crate) mod compiling;
 mod probe;
 mod run;
 
@@ -9,7 +9,9 @@ use gambeson::matcher::backend::Require;
 use crate::args::Requirement;
 
 pub(crate) use self::probe::probe;
-pub(crate) use self::run::{KernelFailure, exec_in_cgroup, run};
+#[cfg(feature = "bpf-lsm")]
+pub(crate) use self::run::exec_in_cgroup;
+pub(crate) use self::run::{KernelFailure, run};
 
 impl From<Requirement> for Require {
     fn from(requirement: Requirement) -> Self {

@@ -3,16 +3,122 @@
 
 #[cfg(not(feature = "bpf-lsm"))]
 #[test]
-fn a_build_without_a_backend_says_which_build_has_one() {
-    let run = ["run", "--policies", "examples/policies", "--", "true"];
-    for (command, args) in [("run", &run[..]), ("probe", &["probe"])] {
+fn a_build_without_bpf_programs_says_which_build_has_them() {
+    let run = [
+        "run",
+        "--backend",
+        "bpf-lsm",
+        "--policies",
+        "examples/policies",
+        "--namespace",
+        "x",
+        "--",
+        "true",
+    ];
+    let probe = ["probe", "--backend", "bpf-lsm"];
+    for (command, args) in [("run", &run[..]), ("probe", &probe)] {
         let ended = crate::common::run(args);
         assert_eq!((ended.status, ended.out.as_str()), (1, ""));
         assert_eq!(
             ended.err,
             format!(
-                "error: `gambeson {command}` needs a build with the feature `bpf-lsm`: `cargo install --path crates/cli --features bpf-lsm`\n"
+                "error: `gambeson {command} --backend bpf-lsm` needs a build with the feature `bpf-lsm`: `cargo install --path crates/cli --features bpf-lsm`\n"
             )
+        );
+    }
+}
+
+/// What a machine has of AppArmor is not for a test to say; that it is told with reasons is.
+mod apparmor {
+    use crate::common::run;
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_do() {
+        let ended = run(&["probe", "--backend", "apparmor", "--json"]);
+        let probed = &ended.json()[0];
+        assert_eq!(probed["backend"], "apparmor");
+        let can = probed["can_enforce"] == true;
+        assert_eq!(ended.status, i32::from(!can));
+        let findings = probed["findings"].as_array().unwrap();
+        for name in [
+            "lsm list",
+            "enabled",
+            "features",
+            "apparmor_parser",
+            "CAP_MAC_ADMIN",
+            "own profile",
+        ] {
+            let found = findings.iter().find(|finding| finding["name"] == name);
+            let finding = found.unwrap_or_else(|| panic!("nothing on {name}"));
+            assert!(
+                finding["present"] == true || finding["remedy"].is_string(),
+                "{finding}"
+            );
+        }
+        let human = run(&["probe", "--backend", "apparmor"]);
+        assert!(human.out.starts_with("apparmor on Linux "), "{}", human.out);
+    }
+
+    #[test]
+    fn policies_are_reported_rule_by_rule() {
+        let ended = run(&[
+            "probe",
+            "--backend",
+            "apparmor",
+            "--json",
+            "--policies",
+            "examples/policies/web-block-shells.yaml",
+            "--namespace",
+            "production",
+            "--label",
+            "app=web",
+        ]);
+        let rules = ended.json()[0]["policies"]["rules"].clone();
+        assert_eq!(rules.as_array().map(Vec::len), Some(4), "{}", ended.err);
+    }
+
+    #[test]
+    fn nothing_runs_where_nothing_can_be_enforced() {
+        let probed = run(&["probe", "--backend", "apparmor", "--json"]);
+        if probed.json()[0]["can_enforce"] == true {
+            return;
+        }
+        let ended = run(&[
+            "run",
+            "--backend",
+            "apparmor",
+            "--policies",
+            "examples/policies",
+            "--namespace",
+            "production",
+            "--",
+            "/bin/echo",
+            "ran",
+        ]);
+        assert_eq!((ended.status, ended.out.as_str()), (1, ""));
+        assert!(
+            ended.err.contains("error: this machine can't enforce: "),
+            "{}",
+            ended.err
+        );
+    }
+
+    #[test]
+    fn what_apparmor_does_not_show_can_not_be_observed() {
+        let ended = run(&[
+            "run",
+            "--backend",
+            "apparmor",
+            "--observe",
+            "--",
+            "/bin/echo",
+            "ran",
+        ]);
+        assert_eq!((ended.status, ended.out.as_str()), (1, ""));
+        assert!(
+            ended.err.contains("`--observe` needs `--backend bpf-lsm`"),
+            "{}",
+            ended.err
         );
     }
 }

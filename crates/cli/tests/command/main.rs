@@ -9,6 +9,8 @@ mod kernel;
 #[cfg(test)]
 mod lint;
 #[cfg(test)]
+mod lower;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod usage;

@@ -42,6 +42,7 @@ fn every_command_is_in_the_readme() {
     for command in [
         "lint",
         "decide",
+        "lower",
         "probe",
         "run",
         "schema",

@@ -69,7 +69,7 @@ fn wrong_usage_ends_with_status_2() {
 
 #[test]
 fn help_has_examples_that_name_the_command() {
-    for command in ["lint", "decide", "probe", "run", "completions"] {
+    for command in ["lint", "decide", "lower", "probe", "run", "completions"] {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0);
         let (_, examples) = ended.out.split_once("Examples:\n").expect("examples");
@@ -105,7 +105,15 @@ fn the_manual_page_covers_every_command() {
     let ended = run(&["man"]);
     assert_eq!(ended.status, 0);
     assert!(ended.out.contains(".TH gambeson 1"));
-    for command in ["LINT", "DECIDE", "PROBE", "RUN", "SCHEMA", "COMPLETIONS"] {
+    for command in [
+        "LINT",
+        "DECIDE",
+        "LOWER",
+        "PROBE",
+        "RUN",
+        "SCHEMA",
+        "COMPLETIONS",
+    ] {
         assert!(
             ended.out.contains(&format!(".SH \"GAMBESON {command}\"")),
             "{command}"

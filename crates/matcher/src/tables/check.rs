@@ -212,5 +212,10 @@ pub(crate) fn provenance(tables: &Tables, provenance: &Provenance) -> Result<(),
     })?;
     each("apparmor", &provenance.apparmor, |native| {
         utf8(&native.policy) && utf8(&native.rules) && utf8(&native.file)
+    })?;
+    each("globs", &provenance.globs, |glob| {
+        (glob.rule as usize) < provenance.rules.len()
+            && utf8(&glob.glob)
+            && inside(glob.sources, provenance.glob_sources.len())
     })
 }

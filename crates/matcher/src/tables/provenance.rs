@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use gambeson_policy_model::{
-    Action, ApparmorText, Class, PolicyKind, Rule, RuleId, RuleInfo, RuleList,
+    Action, ApparmorText, Class, Object, PolicyKind, Rule, RuleId, RuleInfo, RuleList,
 };
 
 use super::image::Bytes;
 use super::record::{Record, Span, record};
+use crate::compile::sources::SourceClasses;
+use crate::glob_rule::GlobRule;
 use crate::native::NativeText;
 use crate::rule_shape::RuleShape;
 
@@ -63,6 +65,18 @@ record! {
     }
 }
 
+record! {
+    /// The pattern or execname of one rule.
+    pub(crate) GlobRecord {
+        /// The rule.
+        rule: u32,
+        /// The pattern as written, or the execname, in `text`.
+        glob: Span,
+        /// The source classes that the rule names, in `glob_sources`.
+        sources: Span,
+    }
+}
+
 const LISTS: [RuleList; 9] = [
     RuleList::MatchPaths,
     RuleList::MatchDirectories,
@@ -104,6 +118,10 @@ pub(crate) struct Provenance {
     pub(crate) messages: Vec<Span>,
     pub(crate) rules: Vec<RuleRecord>,
     pub(crate) apparmor: Vec<ApparmorRecord>,
+    /// In the order of rules.
+    pub(crate) globs: Vec<GlobRecord>,
+    /// Source classes, each rule's a run in order.
+    pub(crate) glob_sources: Vec<u32>,
 }
 
 /// Numbers things in the order in which they first come.
@@ -185,6 +203,24 @@ impl Provenance {
                 shape: RuleShape::from(rule).to_word(),
             });
         }
+        let sources = SourceClasses::new(rules);
+        for (id, rule) in (0u32..).zip(rules) {
+            let glob = match &rule.object {
+                Object::ExecName(name) => name.as_str(),
+                Object::Pattern(glob) => glob.as_str(),
+                _ => continue,
+            };
+            let start = own.glob_sources.len() as u32;
+            own.glob_sources.extend_from_slice(sources.of_rule(id));
+            own.globs.push(GlobRecord {
+                rule: id,
+                glob: add(glob),
+                sources: Span {
+                    start,
+                    len: own.glob_sources.len() as u32 - start,
+                },
+            });
+        }
         own.apparmor = apparmor
             .iter()
             .map(|native| ApparmorRecord {
@@ -236,12 +272,22 @@ impl Provenance {
         })
     }
 
+    pub(crate) fn globs(&self) -> impl Iterator<Item = GlobRule<'_>> {
+        self.globs.iter().map(|record| GlobRule {
+            rule: RuleId(record.rule),
+            text: std::str::from_utf8(record.glob.of(&self.text)).unwrap_or_default(),
+            sources: record.sources.of(&self.glob_sources),
+        })
+    }
+
     /// Size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
             + 4 * PolicyRecord::WORDS * self.policies.len()
             + 4 * RuleRecord::WORDS * self.rules.len()
             + 4 * ApparmorRecord::WORDS * self.apparmor.len()
+            + 4 * GlobRecord::WORDS * self.globs.len()
+            + 4 * self.glob_sources.len()
             + 4 * Span::WORDS
                 * (self.files.len() + self.tags.len() + self.tag_lists.len() + self.messages.len())
     }

@@ -1,5 +1,6 @@
 //! The half that runs in a guest.
 
+pub mod apparmor;
 pub mod cost;
 pub mod deep;
 pub mod many;

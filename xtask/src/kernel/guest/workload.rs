@@ -132,7 +132,7 @@ pub struct Worker {
 pub struct Counts {
     /// Successes.
     pub allowed: u64,
-    /// Failures with EPERM.
+    /// Failures with EPERM or EACCES.
     pub denied: u64,
     /// Other failures.
     pub other: u64,
@@ -153,11 +153,7 @@ impl Worker {
     /// When it can't be started.
     pub fn start(program: &str, who: Who) -> Result<Self, Error> {
         scope()?;
-        let mut command = Command::new(program);
-        command
-            .arg0("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        let mut command = Self::command(program);
         if who.terminal {
             command.arg("terminal");
         }
@@ -165,7 +161,31 @@ impl Worker {
             command.uid(who.uid).gid(who.uid);
         }
         let started = command.spawn();
-        let mut child = started.map_err(|error| format!("start `{program}`: {error}"))?;
+        let child = started.map_err(|error| format!("start `{program}`: {error}"))?;
+        let worker = Self::serving(child)?;
+        fs::write(
+            Path::new(CGROUP).join("cgroup.procs"),
+            worker.child.id().to_string(),
+        )?;
+        Ok(worker)
+    }
+
+    /// What starts a worker.
+    #[must_use]
+    pub fn command(program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .arg0("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command
+    }
+
+    /// A worker that was started.
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn serving(mut child: Child) -> Result<Self, Error> {
         let input = child.stdin.take().ok_or("no standard input")?;
         let output = child.stdout.take().ok_or("no standard output")?;
         let mut worker = Self {
@@ -175,11 +195,13 @@ impl Worker {
         };
         // Once it answers, its terminal is set up.
         worker.answer()?;
-        fs::write(
-            Path::new(CGROUP).join("cgroup.procs"),
-            worker.child.id().to_string(),
-        )?;
         Ok(worker)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Lets others go first, so that it works while they wait.

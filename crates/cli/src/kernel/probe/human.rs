@@ -1,9 +1,8 @@
 //! Findings for people.
 
-use gambeson::bpf_lsm::{BpfLsm, HOOKS, Support};
-use gambeson::matcher::backend::{Backend as _, Finding, Gap, Support as _};
+use gambeson::matcher::backend::{Finding, Gap};
 
-use super::Carried;
+use super::{Carried, Probed};
 use crate::style::{self, pad, paint};
 use crate::text::{counted, printable};
 
@@ -16,19 +15,20 @@ const STATE: usize = "not reported".len();
 /// Writes what there is, what is missing and what to do about it, and what becomes of each rule.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    support: &Support,
+    probed: &Probed<'_>,
     carried: Option<&Carried<'_>>,
     colour: bool,
 ) {
+    let support = probed.support;
     let verdict = if support.can_enforce() {
         (style::GOOD, "can enforce")
     } else {
         (style::ERROR, "can't enforce")
     };
-    out.extend_from_slice(format!("{} on Linux {}: ", BpfLsm::NAME, support.kernel()).as_bytes());
+    out.extend_from_slice(format!("{} on Linux {}: ", probed.backend, probed.kernel).as_bytes());
     paint(out, colour, verdict.0, verdict.1);
     out.push(b'\n');
-    let is_hook = |finding: &&Finding| HOOKS.iter().any(|hook| hook.name == finding.name);
+    let is_hook = |finding: &&Finding| probed.hooks.contains(&finding.name);
     let findings = support.findings();
     let hooks = findings.iter().filter(is_hook);
     let there = hooks.clone().filter(|finding| finding.present).count();
@@ -42,7 +42,7 @@ pub(super) fn write(
         write_finding(out, finding, width.unwrap_or_default(), colour);
     }
     if there > 0 {
-        let hooks = format!("{there} of {}", counted(HOOKS.len(), "hook"));
+        let hooks = format!("{there} of {}", counted(probed.hooks.len(), "hook"));
         let finding = Finding::present("hooks", hooks);
         write_finding(out, &finding, width.unwrap_or_default(), colour);
     }

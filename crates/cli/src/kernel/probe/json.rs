@@ -1,15 +1,14 @@
 //! Findings for programs.
 
-use gambeson::bpf_lsm::{BpfLsm, Support};
-use gambeson::matcher::backend::{Backend as _, Gap, Support as _};
+use gambeson::matcher::backend::Gap;
 use serde::Serialize;
 
-use super::Carried;
+use super::{Carried, Probed};
 
 #[derive(Serialize)]
-struct Probed<'p> {
+struct Line<'p> {
     backend: &'static str,
-    kernel: String,
+    kernel: &'p str,
     can_enforce: bool,
     findings: Vec<Found<'p>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,12 +58,12 @@ impl<'p> From<&'p Gap> for Differs<'p> {
 }
 
 /// Writes one line.
-pub(super) fn write(out: &mut Vec<u8>, support: &Support, carried: Option<&Carried<'_>>) {
-    let findings = support.findings().iter();
-    let probed = Probed {
-        backend: BpfLsm::NAME,
-        kernel: support.kernel().to_string(),
-        can_enforce: support.can_enforce(),
+pub(super) fn write(out: &mut Vec<u8>, probed: &Probed<'_>, carried: Option<&Carried<'_>>) {
+    let findings = probed.support.findings().iter();
+    let line = Line {
+        backend: probed.backend,
+        kernel: &probed.kernel,
+        can_enforce: probed.support.can_enforce(),
         findings: findings
             .map(|finding| Found {
                 name: finding.name,
@@ -76,7 +75,7 @@ pub(super) fn write(out: &mut Vec<u8>, support: &Support, carried: Option<&Carri
         policies: carried.map(policies),
     };
     // Texts, numbers and truth values always have a JSON form, and memory takes it.
-    let _ = serde_json::to_writer(&mut *out, &probed);
+    let _ = serde_json::to_writer(&mut *out, &line);
     out.push(b'\n');
 }
 

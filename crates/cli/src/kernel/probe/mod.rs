@@ -4,10 +4,10 @@ mod human;
 mod json;
 
 use std::io::Write as _;
+use std::path::Path;
 
-use gambeson::bpf_lsm::BpfLsm;
 use gambeson::matcher::CompiledPolicy;
-use gambeson::matcher::backend::{Backend as _, Gap, Report, Require, Support as _};
+use gambeson::matcher::backend::{Backend as _, Gap, Report, Require, Support};
 use gambeson::policy_model::RuleId;
 
 use super::compiling;
@@ -17,7 +17,6 @@ use crate::{Outcome, decide, style};
 
 /// Says what the kernel has, what is missing, and what becomes of the policies.
 pub(crate) fn probe(args: &ProbeArgs) -> Result<Outcome, Failure> {
-    let Backend::BpfLsm = args.carrying.backend;
     let compiled = if args.policies.is_empty() {
         None
     } else {
@@ -27,30 +26,88 @@ pub(crate) fn probe(args: &ProbeArgs) -> Result<Outcome, Failure> {
             &args.reading,
             args.carrying.posture,
             &workload,
+            Some(Path::new("/")),
         )?)
     };
-    let support = BpfLsm::probe();
-    let carried = compiled.as_ref().map(|compiled| Carried {
-        report: BpfLsm::enforceability(&support, compiled),
+    match args.carrying.backend {
+        #[cfg(feature = "bpf-lsm")]
+        Backend::BpfLsm => {
+            use gambeson::bpf_lsm::{BpfLsm, HOOKS};
+            let support = BpfLsm::probe();
+            let probed = Probed {
+                backend: BpfLsm::NAME,
+                kernel: support.kernel().to_string(),
+                hooks: HOOKS.iter().map(|hook| hook.name).collect(),
+                support: &support,
+            };
+            let report = |compiled: &CompiledPolicy| BpfLsm::enforceability(&support, compiled);
+            show(args, &probed, compiled.as_ref(), report)
+        }
+        #[cfg(not(feature = "bpf-lsm"))]
+        Backend::BpfLsm => Err(Failure::NoBackend { command: "probe" }),
+        Backend::AppArmor => {
+            use gambeson::apparmor::AppArmor;
+            let support = AppArmor::probe();
+            let probed = Probed {
+                backend: AppArmor::NAME,
+                kernel: version(),
+                hooks: Vec::new(),
+                support: &support,
+            };
+            let report = |compiled: &CompiledPolicy| AppArmor::enforceability(&support, compiled);
+            show(args, &probed, compiled.as_ref(), report)
+        }
+    }
+}
+
+/// What was found out of one backend.
+struct Probed<'p> {
+    backend: &'static str,
+    /// The kernel's version.
+    kernel: String,
+    /// Findings that people want to see as a number.
+    hooks: Vec<&'static str>,
+    support: &'p dyn Support,
+}
+
+fn show(
+    args: &ProbeArgs,
+    probed: &Probed<'_>,
+    compiled: Option<&CompiledPolicy>,
+    report: impl Fn(&CompiledPolicy) -> Report,
+) -> Result<Outcome, Failure> {
+    let carried = compiled.map(|compiled| Carried {
+        report: report(compiled),
         compiled,
         require: args.carrying.require.into(),
     });
     let mut stdout = std::io::stdout();
     let mut out = Vec::new();
     if args.json {
-        json::write(&mut out, &support, carried.as_ref());
+        json::write(&mut out, probed, carried.as_ref());
     } else {
         let colour = style::wants_colour(&stdout);
-        human::write(&mut out, &support, carried.as_ref(), colour);
+        human::write(&mut out, probed, carried.as_ref(), colour);
     }
     stdout.write_all(&out)?;
     stdout.flush()?;
-    let enough = support.can_enforce() && carried.is_none_or(|carried| carried.is_met());
+    let enough = probed.support.can_enforce() && carried.is_none_or(|carried| carried.is_met());
     Ok(if enough {
         Outcome::Good
     } else {
         Outcome::Errors
     })
+}
+
+/// The first two numbers of the kernel's release.
+fn version() -> String {
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy();
+    let numbers: Vec<&str> = release
+        .split(|letter: char| !letter.is_ascii_digit())
+        .take(2)
+        .collect();
+    numbers.join(".")
 }
 
 /// What becomes of policies on the kernel.

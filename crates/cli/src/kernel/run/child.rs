@@ -1,16 +1,12 @@
 //! The command: starting it, passing signals on to it, and how it ends.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{self, Command, ExitStatus};
+use std::process::{self, ExitStatus};
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use thiserror::Error;
-
-use super::cgroup::FreshCgroup;
-use super::join;
 
 /// Why the command isn't started, or not waited for.
 #[derive(Debug, Error)]
@@ -21,7 +17,7 @@ pub(crate) struct StartError {
 }
 
 impl StartError {
-    fn of(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn of(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self { what, error }
     }
 }
@@ -67,19 +63,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts this program once more: it joins the cgroup and becomes the command.
-    pub(super) fn start(
-        cgroup: &FreshCgroup,
-        command: &[OsString],
-        signals: Signals,
-    ) -> Result<Self, StartError> {
-        let process = Command::new("/proc/self/exe")
-            .arg(join::NAME)
-            .arg(cgroup.path())
-            .args(command)
-            .spawn()
-            .map_err(StartError::of("the command can't be started"))?;
-        Ok(Self { process, signals })
+    pub(super) const fn new(process: process::Child, signals: Signals) -> Self {
+        Self { process, signals }
     }
 
     /// Passes on signals that have come, and says whether the command has ended.

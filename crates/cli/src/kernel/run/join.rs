@@ -1,18 +1,33 @@
 //! Joining a cgroup before becoming the command, so that its own exec is judged already.
 
 use std::env::ArgsOs;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The command is there, but can't be executed; as shells have it.
-const NOT_EXECUTED: u8 = 126;
-/// There is no such command; as shells have it.
-const NOT_FOUND: u8 = 127;
+use super::cgroup::FreshCgroup;
+use super::child::{Child, Signals, StartError};
+use super::{NOT_EXECUTED, NOT_FOUND};
 
 /// The first argument of a process that is to do it; the cgroup and the command follow.
-pub(super) const NAME: &str = "__exec-in-cgroup";
+const NAME: &str = "__exec-in-cgroup";
+
+/// Starts this program once more: it joins the cgroup and becomes the command.
+pub(super) fn start(
+    cgroup: &FreshCgroup,
+    command: &[OsString],
+    signals: Signals,
+) -> Result<Child, StartError> {
+    let process = Command::new("/proc/self/exe")
+        .arg(NAME)
+        .arg(cgroup.path())
+        .args(command)
+        .spawn()
+        .map_err(StartError::of("the command can't be started"))?;
+    Ok(Child::new(process, signals))
+}
 
 /// Joins the cgroup and becomes the command, where the arguments ask for that. Returns only where it
 /// fails, with the status to end with.

@@ -2,13 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
-use std::time::{Duration, SystemTime};
 
-use gambeson::bpf_lsm::{KernelEvent, Reason};
 use gambeson::matcher::CompiledPolicy;
-use gambeson::policy_model::{
-    Alert, AlertContext, Cause, Decision, RuleInfo, UnixTime, Verdict, Workload,
-};
+use gambeson::policy_model::{Alert, AlertContext, Decision, Event, RuleInfo, Workload};
 use serde_json::{Map, Value};
 
 use super::child::Ended;
@@ -22,7 +18,6 @@ use crate::style;
 pub(super) struct Show<'p> {
     policy: &'p CompiledPolicy,
     context: AlertContext,
-    clock: Clock,
     tally: Tally<'p>,
     out: Box<dyn Write>,
     /// `None` where it is for programs.
@@ -65,7 +60,6 @@ impl<'p> Show<'p> {
         Ok(Self {
             policy,
             context,
-            clock: Clock::now(),
             tally: Tally::new(),
             out,
             human: (!args.json).then(|| HumanAnswers::new(colour, width)),
@@ -73,19 +67,24 @@ impl<'p> Show<'p> {
         })
     }
 
-    pub(super) fn event(&mut self, event: &KernelEvent) {
-        self.tally.count(self.policy, event.decision);
+    /// Shows one event. `otherwise` stands where neither a rule nor the posture decided; `alert` makes the
+    /// line for programs.
+    pub(super) fn event(
+        &mut self,
+        event: &Event<'_>,
+        decision: Decision,
+        otherwise: &str,
+        alert: impl FnOnce(&CompiledPolicy, &mut AlertContext) -> Option<Alert>,
+    ) {
+        self.tally.count(self.policy, decision);
         let mut line = Vec::new();
         match &mut self.human {
             Some(human) => {
-                let otherwise = because(event.reason);
-                let what = event.event();
-                human.answer_because(&mut line, self.policy, &what, event.decision, otherwise);
+                human.answer_because(&mut line, self.policy, event, decision, otherwise);
                 human.align(&mut line);
             }
             None => {
-                self.context.time = self.clock.at(event.time);
-                if let Some(alert) = alert(event, self.policy, &self.context) {
+                if let Some(alert) = alert(self.policy, &mut self.context) {
                     line.extend_from_slice(alert.to_kubearmor_json().as_bytes());
                     line.push(b'\n');
                 }
@@ -121,50 +120,13 @@ impl<'p> Show<'p> {
     }
 }
 
-/// What stands in a rule's place.
-const fn because(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Policy(_) => "no rule",
-        Reason::Mount => "mounting under file rules",
-        Reason::Engine => "could not be decided",
-    }
-}
-
-/// KubeArmor's alert, or its log of what was allowed, with the verdict and the rule's place.
-fn alert(event: &KernelEvent, policy: &CompiledPolicy, context: &AlertContext) -> Option<Alert> {
-    let mut alert = if event.decision.verdict == Verdict::Allow {
-        log(event, policy, context)
-    } else {
-        event.alert(policy, context)
-    }?;
-    let rule = event.decision.rule().and_then(|id| policy.rule(id));
-    let verdict = event.decision.verdict.name();
+/// Adds the verdict and the rule's place to an alert.
+pub(super) fn add_rule(alert: &mut Alert, decision: Decision, policy: &CompiledPolicy) {
+    let verdict = decision.verdict.name();
     alert.other.insert("Verdict".to_owned(), verdict.into());
-    if let Some(rule) = rule {
+    if let Some(rule) = decision.rule().and_then(|id| policy.rule(id)) {
         alert.other.extend(place(&rule));
     }
-    Some(alert)
-}
-
-/// KubeArmor logs what is allowed in the shape of an alert that names no policy.
-fn log(event: &KernelEvent, policy: &CompiledPolicy, context: &AlertContext) -> Option<Alert> {
-    let reported = KernelEvent {
-        decision: Decision {
-            verdict: Verdict::Audit,
-            cause: Cause::None,
-        },
-        ..event.clone()
-    };
-    let mut log = reported.alert(policy, context)?;
-    log.policy_name.clear();
-    log.action.clear();
-    let kind = if context.on_host {
-        "HostLog"
-    } else {
-        "ContainerLog"
-    };
-    kind.clone_into(&mut log.kind);
-    Some(log)
 }
 
 fn place(rule: &RuleInfo<'_>) -> Map<String, Value> {
@@ -176,33 +138,4 @@ fn place(rule: &RuleInfo<'_>) -> Map<String, Value> {
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect()
-}
-
-/// From the time since boot, which events carry, to that of the day.
-struct Clock {
-    boot: SystemTime,
-}
-
-impl Clock {
-    fn now() -> Self {
-        let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let since = Duration::try_from(since).unwrap_or_default();
-        Self {
-            boot: SystemTime::now()
-                .checked_sub(since)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
-        }
-    }
-
-    fn at(&self, since_boot: Duration) -> UnixTime {
-        let time = self
-            .boot
-            .checked_add(since_boot)
-            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-            .unwrap_or_default();
-        UnixTime {
-            seconds: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            microseconds: time.subsec_micros(),
-        }
-    }
 }

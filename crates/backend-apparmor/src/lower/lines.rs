@@ -1,0 +1,174 @@
+//! The rules of a profile about files, gathered by path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use gambeson_policy_model::RuleId;
+
+use crate::judge::{Ask, Says};
+use crate::quote::{as_path, without_nul};
+
+/// Who a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    Owner,
+    Other,
+    Everyone,
+}
+
+/// What rules say of one path: what is asked, and for an exec where it leads.
+type Perms = BTreeSet<(Ask, usize)>;
+
+#[derive(Debug, Default)]
+struct Line {
+    owner: Perms,
+    other: Perms,
+    why: BTreeSet<Option<RuleId>>,
+}
+
+/// Rules about files, in the order of their paths.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    lines: BTreeMap<(String, Says), Line>,
+}
+
+impl Lines {
+    pub(crate) fn add(
+        &mut self,
+        text: String,
+        says: Says,
+        who: Who,
+        perm: (Ask, usize),
+        why: Option<RuleId>,
+    ) {
+        let line = self.lines.entry((text, says)).or_default();
+        if who != Who::Other {
+            line.owner.insert(perm);
+        }
+        if who != Who::Owner {
+            line.other.insert(perm);
+        }
+        line.why.insert(why);
+    }
+
+    /// Writes the rules. `target` gives the transition of an exec, and `comment` tells of a rule.
+    pub(crate) fn write(
+        &self,
+        out: &mut String,
+        indent: &str,
+        target: impl Fn(usize) -> String,
+        comment: impl Fn(Option<RuleId>) -> String,
+    ) {
+        for ((text, says), line) in &self.lines {
+            for why in &line.why {
+                let _ = writeln!(out, "{indent}# {}", comment(*why));
+            }
+            let both: Perms = line.owner.intersection(&line.other).copied().collect();
+            let owner: Perms = line.owner.difference(&both).copied().collect();
+            let other: Perms = line.other.difference(&both).copied().collect();
+            let prefix = match says {
+                Says::Allow => "",
+                Says::Audit => "audit ",
+                Says::Deny => "audit deny ",
+            };
+            for (who, perms) in [("", both), ("owner ", owner), ("other ", other)] {
+                for modes in modes(&perms, *says, &target) {
+                    let path = as_path(text);
+                    let _ = writeln!(out, "{indent}{prefix}{who}{path} {modes},");
+                }
+            }
+        }
+    }
+}
+
+impl Lines {
+    /// Writes the rules on hard links: a link's old and new name both must be ones that may be
+    /// written. Each rule names all of them, since rules on single pairs would be as many as pairs.
+    pub(crate) fn write_links(&self, out: &mut String, indent: &str) {
+        let written = |wanted: &[Says], owner: bool| -> Vec<&str> {
+            let write = (Ask::Write, 0);
+            self.lines
+                .iter()
+                .filter(|((_, says), line)| {
+                    let perms = if owner { &line.owner } else { &line.other };
+                    wanted.contains(says) && perms.contains(&write)
+                })
+                .map(|((text, _), _)| text.as_str())
+                .collect()
+        };
+        let rules = |owner: bool| {
+            let allowed = any_of(&written(&[Says::Allow, Says::Audit], owner));
+            let audited = any_of(&written(&[Says::Audit], owner));
+            let denied = any_of(&written(&[Says::Deny], owner));
+            let mut rules = Vec::new();
+            if let Some(allowed) = &allowed {
+                let new = without_nul(allowed);
+                match audited {
+                    Some(audited) if audited == *allowed => {
+                        rules.push(("audit ", format!("link {new} -> {allowed}")));
+                    }
+                    Some(audited) => {
+                        rules.push(("", format!("link {new} -> {allowed}")));
+                        let new_audited = without_nul(&audited);
+                        rules.push(("audit ", format!("link {new_audited} -> {allowed}")));
+                        rules.push(("audit ", format!("link {new} -> {audited}")));
+                    }
+                    None => rules.push(("", format!("link {new} -> {allowed}"))),
+                }
+                if let Some(denied) = denied {
+                    rules.push(("audit deny ", format!("link \"/{{,**}}\" -> {denied}")));
+                }
+            }
+            rules
+        };
+        let (of_owner, of_other) = (rules(true), rules(false));
+        if of_owner == of_other {
+            for (prefix, rule) in of_owner {
+                let _ = writeln!(out, "{indent}{prefix}{rule},");
+            }
+            return;
+        }
+        for (who, rules) in [("owner", of_owner), ("other", of_other)] {
+            for (prefix, rule) in rules {
+                let _ = writeln!(out, "{indent}{prefix}{who} {rule},");
+            }
+        }
+    }
+}
+
+/// One text for paths that any of these match. At the end of an alternative a run may be empty, so
+/// that a directory is matched with its children: no hard link is one.
+fn any_of(texts: &[&str]) -> Option<String> {
+    let rests: Vec<&str> = texts
+        .iter()
+        .filter_map(|text| text.strip_prefix('/'))
+        .collect();
+    match rests.as_slice() {
+        [] => None,
+        [only] => Some(as_path(&format!("/{only}"))),
+        _ => Some(as_path(&format!("/{{{}}}", rests.join(",")))),
+    }
+}
+
+/// Letters for what is asked; each exec that leads elsewhere takes a rule of its own.
+fn modes(perms: &Perms, says: Says, target: &impl Fn(usize) -> String) -> Vec<String> {
+    let mut letters = String::new();
+    let mut transitions = Vec::new();
+    for (ask, to) in perms {
+        match ask {
+            Ask::Read => letters.push('r'),
+            // No link may have a name that may not be written.
+            Ask::Write if says == Says::Deny => letters.push_str("wl"),
+            Ask::Write => letters.push('w'),
+            Ask::Map => letters.push('m'),
+            Ask::Exec if says == Says::Deny => letters.push('x'),
+            Ask::Exec => transitions.push(target(*to)),
+        }
+    }
+    let mut modes = Vec::new();
+    if !letters.is_empty() {
+        modes.push(letters);
+    }
+    modes.extend(transitions);
+    modes
+}
