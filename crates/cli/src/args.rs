@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Lint(LintArgs),
     /// Judge events by the policies that apply to a workload
     Decide(DecideArgs),
+    /// Say why events are decided as they are, rule by rule
+    Explain(crate::insight::ExplainArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces

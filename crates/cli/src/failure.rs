@@ -35,6 +35,9 @@ pub(crate) enum Failure {
     #[cfg(feature = "bpf-lsm")]
     #[error(transparent)]
     Kernel(#[from] crate::kernel::KernelFailure),
+    /// A file that can't be written.
+    #[error("`{}` can't be written: {error}", file.display())]
+    Unwritable { file: PathBuf, error: io::Error },
     /// Answers that can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),

@@ -3,6 +3,7 @@
 mod args;
 mod decide;
 mod failure;
+mod insight;
 #[cfg(feature = "bpf-lsm")]
 mod kernel;
 mod lint;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Lint(args) => lint::run(args),
         Command::Decide(args) => decide::run(args),
+        Command::Explain(args) => insight::explain(args),
         #[cfg(feature = "bpf-lsm")]
         Command::Probe(args) => kernel::probe(args),
         #[cfg(feature = "bpf-lsm")]

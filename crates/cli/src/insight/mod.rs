@@ -1,0 +1,24 @@
+//! What decisions rest on: explaining, testing and comparing policies.
+
+mod args;
+mod explain;
+
+pub(crate) use self::args::ExplainArgs;
+pub(crate) use self::explain::run as explain;
+
+use gambeson::matcher::Config;
+use gambeson::policy_model::Postures;
+
+use crate::args::ReadingArgs;
+
+/// How policies are compiled.
+fn config(posture: Option<Postures>, reading: &ReadingArgs) -> Config {
+    let mut config = Config::default();
+    if let Some(posture) = posture {
+        config = config.posture(posture);
+    }
+    if let Some(root) = &reading.root {
+        config = config.root(root.clone());
+    }
+    config
+}
