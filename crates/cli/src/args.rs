@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Decide(DecideArgs),
     /// Say why events are decided as they are, rule by rule
     Explain(crate::insight::ExplainArgs),
+    /// Run the tests that stand beside policies
+    Test(crate::insight::TestArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces

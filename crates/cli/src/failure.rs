@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// Policies that can't be compiled.
     #[error("the policies can't be compiled: {0}")]
     Compile(#[from] CompileError),
+    /// Tests of policies that can't be read.
+    #[error(transparent)]
+    Tests(#[from] gambeson::policy_test::TestFileError),
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),

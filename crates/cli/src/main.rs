@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args),
         Command::Decide(args) => decide::run(args),
         Command::Explain(args) => insight::explain(args),
+        Command::Test(args) => insight::test(args),
         #[cfg(feature = "bpf-lsm")]
         Command::Probe(args) => kernel::probe(args),
         #[cfg(feature = "bpf-lsm")]

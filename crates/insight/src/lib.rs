@@ -9,5 +9,6 @@ pub mod explain;
 mod glob_walk;
 mod index;
 mod matching;
+pub mod policy_test;
 mod steps;
 mod words;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use gambeson::policy_model::Postures;
 
 use crate::args::{Format, ReadingArgs, SubjectArgs};
@@ -57,4 +57,61 @@ pub(crate) struct ExplainArgs {
     // Last, for its heading would go on over what follows.
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gambeson test examples/policies
+  gambeson test policies/web.test.yaml --format junit > report.xml
+  gambeson test policies --min-coverage 90
+
+A test is a document such as
+  name: checkout starts no shell
+  policies: [checkout-risk-block.yaml]     # files and folders, from where the test is
+  workload: {kind: pod, namespace: production, labels: {app: checkout}}
+  steps:
+    - event: {op: exec, path: /bin/sh, source: /usr/local/bin/node}
+      verdict: Block
+      rule: checkout-risk-block process.matchPaths[0]
+in a file called *.test.yaml. A step may name a `cause` (posture or none) in place of a rule, or
+neither, several `events` in place of one, and another `workload`. Files of that name are left out
+where policies are read from a folder.
+
+Coverage counts the rules of the tested policies that some step is decided by.
+
+--write-scenarios DIR translates tests to scenarios, each of which gives its policies as text. This
+command boots no kernel; `cargo xtask conformance --scenarios DIR --carrier bpf-lsm` of the
+project's own tree carries them out in virtual machines.
+
+Exit status: 0 when every step passes and coverage is as asked, 1 when not, 2 on wrong usage.")]
+pub(crate) struct TestArgs {
+    /// Files of tests, and folders that are searched for `*.test.yaml`
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// The default posture of classes in allow-list mode; a workload's `posture` goes before it
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    /// Fail where fewer rules, in per cent, decide some step
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) min_coverage: Option<u32>,
+    /// Write the tests as scenarios into this folder, one file for each
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write_scenarios: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TestFormat,
+}
+
+/// For whom reports of tests are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// For people
+    #[default]
+    Human,
+    /// For programs: one JSON object
+    Json,
+    /// For CI systems: JUnit XML
+    Junit,
 }

@@ -2,9 +2,11 @@
 
 mod args;
 mod explain;
+mod test;
 
-pub(crate) use self::args::ExplainArgs;
+pub(crate) use self::args::{ExplainArgs, TestArgs};
 pub(crate) use self::explain::run as explain;
+pub(crate) use self::test::run as test;
 
 use gambeson::matcher::Config;
 use gambeson::policy_model::Postures;

@@ -9,6 +9,7 @@ mod explain;
 mod kernel;
 #[cfg(test)]
 mod lint;
+mod policy_tests;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

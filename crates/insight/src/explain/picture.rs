@@ -5,7 +5,8 @@ mod svg;
 mod tree;
 
 use gambeson_policy_model::{
-    Class, Directory, Event, EventPath, Object, Operation, PathScope, Rule, RuleId, Source, Verdict,
+    Class, Directory, Event, EventPath, Object, Operation, PathScope, Protocol, Rule, RuleId,
+    Socket, Source, Verdict,
 };
 
 use self::svg::Svg;
@@ -143,11 +144,16 @@ impl Column<'_, '_> {
             let programs: Vec<&str> = rule.sources.iter().map(source_text).collect();
             format!(" by {}", programs.join(", "))
         };
-        let conditions = if rule.conditions.is_empty() {
-            ""
-        } else {
-            ", on conditions"
-        };
+        let given = &rule.conditions;
+        let conditions: String = [
+            (given.owner_only, ", ownerOnly"),
+            (given.read_only, ", readOnly"),
+            (given.no_tty, ", pts: false"),
+            (!given.allowed_args.is_empty(), ", allowedArgs"),
+        ]
+        .into_iter()
+        .filter_map(|(given, name)| given.then_some(name))
+        .collect();
         let place = format!(
             "{} {}:{}",
             rule.policy.name,
@@ -207,7 +213,8 @@ impl Column<'_, '_> {
             _ => Vec::new(),
         };
         let operation = match &rule.object {
-            Object::Protocol(_) | Object::Pattern(_) | Object::Syscalls { .. } => return None,
+            Object::Pattern(_) | Object::Syscalls { .. } => return None,
+            Object::Protocol(protocol) => Operation::Socket(socket_of(*protocol)?),
             Object::Capability(capability) => Operation::Capability(*capability),
             Object::Preset(preset) => Operation::Preset(*preset),
             Object::Domain(domain) => Operation::Dns {
@@ -230,6 +237,15 @@ impl Column<'_, '_> {
 /// A file right below a directory that no rule names.
 fn inside(directory: &Directory) -> Vec<u8> {
     [directory.path.as_bytes(), b"\xff"].concat()
+}
+
+/// A socket that the protocol matches.
+fn socket_of(protocol: Protocol) -> Option<Socket> {
+    let kinds = (1..=6).flat_map(|kind| {
+        [0, 6, 17, 132, 33, 1, 58].map(|number| Socket::new(Socket::AF_INET, kind, number))
+    });
+    let mut sockets = kinds.chain([Socket::new(Socket::AF_PACKET, Socket::SOCK_RAW, 0)]);
+    sockets.find(|socket| protocol.matches(socket))
 }
 
 fn source_text(source: &Source) -> &str {
