@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Explain(crate::insight::ExplainArgs),
     /// Run the tests that stand beside policies
     Test(crate::insight::TestArgs),
+    /// Say what changes for a workload between two sets of policies
+    Diff(crate::insight::DiffArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces

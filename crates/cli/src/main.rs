@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Decide(args) => decide::run(args),
         Command::Explain(args) => insight::explain(args),
         Command::Test(args) => insight::test(args),
+        Command::Diff(args) => insight::diff(args),
         #[cfg(feature = "bpf-lsm")]
         Command::Probe(args) => kernel::probe(args),
         #[cfg(feature = "bpf-lsm")]

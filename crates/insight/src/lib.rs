@@ -5,6 +5,7 @@
 //! [`Explainer`](explain::Explainer) holds them beside the compiled tables, indexed by what they
 //! name.
 
+pub mod analysis;
 pub mod explain;
 mod glob_walk;
 mod index;

@@ -60,6 +60,48 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson diff policies/ candidate/ --namespace production --label app=checkout
+  gambeson diff before.yaml after.yaml --workload web.json --format json
+
+Decided on the policies' automata, not by trying events: for each class of events that changes, an
+operation with a pair of verdicts and a pair of deciding rules, an event is shown that witnesses
+it, and the rules responsible. Paths are those of resolved files.
+
+Exit status: 0 when every event is decided alike, 1 when some aren't, when the limits were met
+before that was known, or when a policy is wrong; 2 on wrong usage.
+
+JSON: one line for each difference, with the keys witness (an event), programs (any, unnamed or
+witness: by whom), before and after (verdict, cause, rule); the last line has the key summary
+(differences, complete, equal)."
+)]
+pub(crate) struct DiffArgs {
+    /// The policies before: a file or folder
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: PathBuf,
+    /// The policies after: a file or folder
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: PathBuf,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Stop after so many differences
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub(crate) max: usize,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gambeson test examples/policies
   gambeson test policies/web.test.yaml --format junit > report.xml

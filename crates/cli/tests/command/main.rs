@@ -4,6 +4,7 @@
 mod common;
 #[cfg(test)]
 mod decide;
+mod diff;
 mod explain;
 #[cfg(test)]
 mod kernel;

@@ -70,7 +70,7 @@ fn standing(standing: &Standing, place: &impl Fn(RuleId) -> Value) -> Value {
 }
 
 /// Where a rule stands.
-pub(super) fn rule(explainer: &Explainer, id: RuleId) -> Value {
+pub(crate) fn rule(explainer: &Explainer, id: RuleId) -> Value {
     explainer.compiled().rule(id).map_or(Value::Null, |info| {
         json!({
             "policy": info.policy,

@@ -44,6 +44,7 @@ pub use crate::steps::{Standing, Step};
 pub use crate::words::{described, printable};
 pub use alert::{AlertedEvent, NoEvent, event_of_alert};
 pub use excerpt::excerpt;
+pub(crate) use json::rule as rule_json;
 
 use crate::index::Index;
 use crate::matching::{Match, admits, effect};
@@ -149,6 +150,19 @@ impl Explainer {
     #[must_use]
     pub fn posture(&self, class: Class) -> Verdict {
         self.compiled.tables().head.posture(class)
+    }
+
+    /// What the decisions of a class depend on besides the rules that match: the posture in
+    /// allow-list mode, whether rules can deny, and whether denials are only reported.
+    pub(crate) fn setting(&self, class: Class) -> (Option<Verdict>, bool) {
+        let posture = self.allow_list(class, None).then(|| self.posture(class));
+        (posture, self.enforcement == Enforcement::Audited)
+    }
+
+    /// The rules that name an event's object, whatever its source.
+    pub(crate) fn naming(&self, event: &Event<'_>) -> Vec<&Rule> {
+        let named = self.index.find(&self.rules, event).into_iter();
+        named.filter_map(|(id, _)| self.rule(id)).collect()
     }
 
     /// Explains the decision on an event.
