@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Test(crate::insight::TestArgs),
     /// Say what changes for a workload between two sets of policies
     Diff(crate::insight::DiffArgs),
+    /// Find rules that never win, contradict each other, or can be walked around
+    Check(crate::insight::CheckArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces

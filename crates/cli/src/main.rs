@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => insight::explain(args),
         Command::Test(args) => insight::test(args),
         Command::Diff(args) => insight::diff(args),
+        Command::Check(args) => insight::check(args),
         #[cfg(feature = "bpf-lsm")]
         Command::Probe(args) => kernel::probe(args),
         #[cfg(feature = "bpf-lsm")]

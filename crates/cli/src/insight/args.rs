@@ -102,6 +102,59 @@ pub(crate) struct DiffArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson check --policies examples/policies --namespace production --label app=checkout
+  gambeson check --policies policies --workload web.json --fail-on never-wins conflict
+
+Decided on the policies' automata, not by trying events. Found are
+  never-wins       rules that lose to others, or say what others say, on every event they match
+  conflict         Allow rules that a Block of the same rank overrules, with an event
+  allow-list-only  Allow rules that change no verdict but by switching on allow-list mode
+  bypass           known ways around Block rules (copy, dynamic loader, hard link, interpreter) that
+                   the other rules leave open, with the row of tests/conformance/BYPASS.md
+
+Exit status: 0, or 1 where something of --fail-on is found, a limit was met before that was known,
+or a policy is wrong; 2 on wrong usage.
+
+JSON: one line for each finding, with the key finding, and rule or rules (policy, rule, file, line)."
+)]
+pub(crate) struct CheckArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Findings to fail on
+    #[arg(long, value_enum, value_name = "FINDING", num_args = 1..)]
+    pub(crate) fail_on: Vec<Finding>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+/// What can be found doubtful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Finding {
+    /// A rule that never wins
+    NeverWins,
+    /// An Allow that a Block of the same rank overrules
+    Conflict,
+    /// An Allow that only switches on allow-list mode
+    AllowListOnly,
+    /// A way around a Block rule
+    Bypass,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gambeson test examples/policies
   gambeson test policies/web.test.yaml --format junit > report.xml

@@ -1,11 +1,13 @@
 //! What decisions rest on: explaining, testing and comparing policies.
 
 mod args;
+mod check;
 mod diff;
 mod explain;
 mod test;
 
-pub(crate) use self::args::{DiffArgs, ExplainArgs, TestArgs};
+pub(crate) use self::args::{CheckArgs, DiffArgs, ExplainArgs, TestArgs};
+pub(crate) use self::check::run as check;
 pub(crate) use self::diff::run as diff;
 pub(crate) use self::explain::run as explain;
 pub(crate) use self::test::run as test;

@@ -1,15 +1,20 @@
 //! The command as its users meet it: arguments, files and a pipe in; text and a status out.
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod decide;
+#[cfg(test)]
 mod diff;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
 mod lint;
+#[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
 mod readme;

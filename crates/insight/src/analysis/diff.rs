@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gambeson_policy_model::{
-    Action, Cause, Class, Decision, Event, EventPath, Object, Operation, PathScope, Rule, RuleId,
-    Source, Verdict,
+    Action, Cause, Class, Decision, Event, EventPath, Object, Operation, Rule, RuleId, Verdict,
 };
 
 use super::AnalysisLimits;
 use super::elsewhere::{representatives, unnamed};
 use super::joint::{Cell, Ends, Joint, joint};
 use super::nfa::{Dfa, Nfa};
-use super::variants::variants;
+use super::variants::{readable, source_text, variants};
 use super::walk::{Go, TooLarge, walk};
 use crate::explain::Explainer;
 use crate::matching::DIRECTORY;
@@ -110,13 +109,6 @@ pub fn diff(before: &Explainer, after: &Explainer, limits: AnalysisLimits) -> Di
     Diff {
         differences: differ.found,
         complete: differ.complete,
-    }
-}
-
-fn source_text(source: &Source) -> &str {
-    match source {
-        Source::Scope(PathScope::Path(path)) | Source::Nothing(path) => path,
-        Source::Scope(PathScope::Directory(directory)) => &directory.path,
     }
 }
 
@@ -415,22 +407,6 @@ impl<'e> Differ<'e> {
             }
         }
     }
-}
-
-/// The event with a name in place of the byte that stands for any.
-fn readable(event: &Event<'static>, fresh: &str) -> Event<'static> {
-    let source = event.source.bytes().unwrap_or_default();
-    if !source.contains(&0xff) {
-        return event.clone();
-    }
-    let mut named = Vec::new();
-    for byte in source {
-        match byte {
-            0xff => named.extend_from_slice(fresh.as_bytes()),
-            byte => named.push(*byte),
-        }
-    }
-    event.clone().by(EventPath::new(named))
 }
 
 /// What can be done to a file.

@@ -6,6 +6,8 @@
 //! arguments that the rules around it tell apart. All other objects are few enough to be listed.
 //! Paths are those of resolved files: without empty components, `.` and `..`.
 
+mod bypass;
+mod check;
 mod diff;
 mod elsewhere;
 mod joint;
@@ -14,6 +16,8 @@ mod report;
 mod variants;
 mod walk;
 
+pub use bypass::Bypass;
+pub use check::{Check, Conflict, NeverWins, check};
 pub use diff::{Diff, Difference, Programs, diff};
 pub use report::Side;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use gambeson_policy_model::{Event, EventPath, Operation, Rule};
+use gambeson_policy_model::{Event, EventPath, Operation, PathScope, Rule, Source};
 
 use crate::explain::{UNKNOWN_PROGRAM, programs};
 
@@ -46,6 +46,30 @@ pub(super) fn variants(operation: &Operation<'static>, rules: &[&Rule]) -> Vec<E
         }
     }
     events
+}
+
+/// The event with a name in place of the byte that stands for any.
+pub(super) fn readable(event: &Event<'static>, fresh: &str) -> Event<'static> {
+    let source = event.source.bytes().unwrap_or_default();
+    if !source.contains(&0xff) {
+        return event.clone();
+    }
+    let mut named = Vec::new();
+    for byte in source {
+        match byte {
+            0xff => named.extend_from_slice(fresh.as_bytes()),
+            byte => named.push(*byte),
+        }
+    }
+    event.clone().by(EventPath::new(named))
+}
+
+/// The text of a source.
+pub(super) fn source_text(source: &Source) -> &str {
+    match source {
+        Source::Scope(PathScope::Path(path)) | Source::Nothing(path) => path,
+        Source::Scope(PathScope::Directory(directory)) => &directory.path,
+    }
 }
 
 /// Lists of arguments, one for each set of `allowedArgs` that can hold together.

@@ -165,6 +165,20 @@ impl Explainer {
         named.filter_map(|(id, _)| self.rule(id)).collect()
     }
 
+    /// What would be decided without a rule, if its class stayed in allow-list mode.
+    pub(crate) fn without_grant(&self, event: &Event<'_>, rule: RuleId) -> Decision {
+        let found = self.matches_of_any_source(event);
+        let rest: Vec<Match> = found
+            .into_iter()
+            .filter(|found| found.rule != rule)
+            .collect();
+        let mut decision = self.worst(event, &rest, None).decision;
+        if self.enforcement == Enforcement::Audited && decision.verdict == Verdict::Block {
+            decision.verdict = Verdict::Audit;
+        }
+        decision
+    }
+
     /// Explains the decision on an event.
     #[must_use]
     pub fn explain(&self, event: &Event<'_>) -> Explanation {
