@@ -1,14 +1,15 @@
-//! Time what compares two sets of ten thousand rules.
+//! Time what compares two sets of ten thousand rules, and checks one.
 //!
 //! `cargo bench --bench diff`. The goal is two seconds. `edited`: one rule in a hundred is another;
-//! `flipped`: one in a hundred has another action; `unlike`: no rule in common,
+//! `flipped`: one in a hundred has another action; `posture`: the same rules under another posture, so
+//! that every path is walked; `unlike`: no rule in common,
 //! which ends when a thousand differences are found.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gambeson::analysis::{AnalysisLimits, diff};
+use gambeson::analysis::{AnalysisLimits, check, diff};
 use gambeson::explain::Explainer;
 use gambeson::matcher::Config;
 use gambeson::policy_model::{Action, Rule, Selection};
@@ -38,9 +39,14 @@ fn run(criterion: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> {
     }
     let explain = |rules: Vec<Rule>| Explainer::new(&Selection::new(rules), &Config::default());
     let before = explain(before)?;
+    let strict = Config::default().posture("file=block".parse()?);
     for (name, after) in [
         ("edited", explain(edited)?),
         ("flipped", explain(flipped)?),
+        (
+            "posture",
+            Explainer::new(&Selection::new(before.rules().to_vec()), &strict)?,
+        ),
         ("unlike", explain(other)?),
     ] {
         let found = diff(&before, &after, AnalysisLimits::default());
@@ -53,6 +59,9 @@ fn run(criterion: &mut Criterion) -> Result<(), Box<dyn std::error::Error>> {
             bencher.iter(|| black_box(diff(&before, &after, AnalysisLimits::default())));
         });
     }
+    group.bench_function("check", |bencher| {
+        bencher.iter(|| black_box(check(&before, AnalysisLimits::default())));
+    });
     group.finish();
     Ok(())
 }

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Explain(crate::insight::ExplainArgs),
     /// Run the tests that stand beside policies
     Test(crate::insight::TestArgs),
+    /// Say what a candidate policy would have done to recorded events
+    Replay(crate::insight::ReplayArgs),
     /// Say what changes for a workload between two sets of policies
     Diff(crate::insight::DiffArgs),
     /// Find rules that never win, contradict each other, or can be walked around

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Decide(args) => decide::run(args),
         Command::Explain(args) => insight::explain(args),
         Command::Test(args) => insight::test(args),
+        Command::Replay(args) => insight::replay(args),
         Command::Diff(args) => insight::diff(args),
         Command::Check(args) => insight::check(args),
         #[cfg(feature = "bpf-lsm")]

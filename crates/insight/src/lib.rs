@@ -11,5 +11,6 @@ mod glob_walk;
 mod index;
 mod matching;
 pub mod policy_test;
+pub mod replay;
 mod steps;
 mod words;

@@ -4,7 +4,7 @@ mod engine;
 pub(crate) mod human;
 mod json;
 pub(crate) mod lines;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod rule;
 mod subject;
 pub(crate) mod summary;
@@ -60,9 +60,9 @@ pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
 pub(crate) struct Events {
     pub(crate) stream: Box<dyn Read>,
     /// Someone types them in.
-    typed: bool,
+    pub(crate) typed: bool,
     /// In bytes, where it is known.
-    length: Option<u64>,
+    pub(crate) length: Option<u64>,
 }
 
 impl Events {

@@ -141,6 +141,67 @@ pub(crate) struct CheckArgs {
     pub(crate) subject: SubjectArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson replay --policies candidate/ --in-force policies/ --workload web.json --events week.jsonl
+  karmor logs --json | gambeson replay --policies candidate/ --namespace shop --events - --json
+
+Events are lines, each of which may be one of Gambeson's own, KubeArmor's JSON in both of its shapes,
+Tetragon's JSON export, Falco's JSON output, or a record of the Linux audit log. Records that name
+a pod are decided by the policies of that pod; others by those of the workload that is given.
+Without --in-force, the candidate is compared with what became of each event then.
+
+What a record leaves open is assumed, and said how often. Lines that can't be used are counted, and
+the first ten are shown. The stream is read once, in memory that doesn't grow with it.
+
+Exit status: 0, or 1 where a verdict of --fail-on comes up that wasn't there before, or a policy is
+wrong; 2 on wrong usage."
+)]
+pub(crate) struct ReplayArgs {
+    /// The candidate: policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The policies in force, to compare with
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) in_force: Vec<PathBuf>,
+    /// Recorded events; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) events: PathBuf,
+    /// Fail where events come to these verdicts that didn't before
+    #[arg(long, value_enum, value_name = "VERDICT", num_args = 1.., default_value = "block")]
+    pub(crate) fail_on: Vec<Newly>,
+    /// How many threads decide; by default one for each processor
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+/// What events can newly come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Newly {
+    /// Block
+    Block,
+    /// Audit
+    Audit,
+    /// Allow
+    Allow,
+    /// Nothing: always end with 0
+    Nothing,
+}
+
 /// What can be found doubtful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Finding {

@@ -4,12 +4,14 @@ mod args;
 mod check;
 mod diff;
 mod explain;
+mod replay;
 mod test;
 
-pub(crate) use self::args::{CheckArgs, DiffArgs, ExplainArgs, TestArgs};
+pub(crate) use self::args::{CheckArgs, DiffArgs, ExplainArgs, ReplayArgs, TestArgs};
 pub(crate) use self::check::run as check;
 pub(crate) use self::diff::run as diff;
 pub(crate) use self::explain::run as explain;
+pub(crate) use self::replay::run as replay;
 pub(crate) use self::test::run as test;
 
 use gambeson::matcher::Config;

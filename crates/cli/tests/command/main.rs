@@ -1,6 +1,8 @@
 //! The command as its users meet it: arguments, files and a pipe in; text and a status out.
 
 #[cfg(test)]
+mod book;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod common;
@@ -18,5 +20,7 @@ mod lint;
 mod policy_tests;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod usage;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use gambeson_policy_model::{Action, Class, Event, EventPath, Object, Rule, RuleId, Verdict};
 
+use super::elsewhere::unnamed;
+use super::variants::{readable, source_text};
 use crate::explain::{Explainer, UNKNOWN_PROGRAM};
 
 /// Block rules with a known way around them.
@@ -74,11 +76,13 @@ const SCRIPTS: [(&str, &[&str]); 6] = [
 /// The ways around the Block rules of a workload that its other rules leave open.
 pub(super) fn bypasses(explainer: &Explainer) -> Vec<Bypass> {
     let mut found: BTreeMap<u8, Bypass> = BTreeMap::new();
+    let sources = explainer.rules().iter().flat_map(|rule| &rule.sources);
+    let fresh = unnamed(sources.map(source_text));
     for (id, rule) in (0..).map(RuleId).zip(explainer.rules()) {
         if rule.action != Action::Block || !rule.conditions.is_empty() {
             continue;
         }
-        for ((row, name, remedy), witness) in ways(explainer, rule) {
+        for ((row, name, remedy), witness) in ways(explainer, rule, &fresh) {
             let bypass = found.entry(row).or_insert_with(|| Bypass {
                 row,
                 name,
@@ -94,7 +98,7 @@ pub(super) fn bypasses(explainer: &Explainer) -> Vec<Bypass> {
 
 type Way = ((u8, &'static str, &'static str), Vec<Event<'static>>);
 
-fn ways(explainer: &Explainer, rule: &Rule) -> Vec<Way> {
+fn ways(explainer: &Explainer, rule: &Rule, fresh: &str) -> Vec<Way> {
     let Some(path) = object(&rule.object) else {
         return Vec::new();
     };
@@ -106,7 +110,11 @@ fn ways(explainer: &Explainer, rule: &Rule) -> Vec<Way> {
         (false, Some(program)) => program,
         (false, None) => return Vec::new(),
     };
-    let tried = Tried { explainer, program };
+    let tried = Tried {
+        explainer,
+        program,
+        fresh,
+    };
     let mut ways = Vec::new();
     match rule.class {
         Class::Process if !tried.passes(&tried.exec(&path)) => {
@@ -152,6 +160,8 @@ fn object(object: &Object) -> Option<String> {
 struct Tried<'e> {
     explainer: &'e Explainer,
     program: Vec<u8>,
+    /// A name that no source holds.
+    fresh: &'e str,
 }
 
 impl Tried<'_> {
@@ -182,6 +192,11 @@ impl Tried<'_> {
     /// The events, if all of them are let pass.
     fn all<const N: usize>(&self, events: [Event<'static>; N]) -> Option<Vec<Event<'static>>> {
         let passed = events.iter().all(|event| self.passes(event));
-        passed.then(|| events.to_vec())
+        passed.then(|| {
+            events
+                .iter()
+                .map(|event| readable(event, self.fresh))
+                .collect()
+        })
     }
 }

@@ -247,7 +247,7 @@ impl Test {
 }
 
 /// The files of tests that a path names: itself, or those called `*.test.yaml` or `*.test.yml` below
-/// it, in the order of their paths.
+/// it, in the order of their paths. Hidden ones are left out.
 ///
 /// # Errors
 /// When a folder can't be read or holds none.
@@ -266,11 +266,12 @@ pub fn test_files(path: &Path) -> Result<Vec<PathBuf>, TestFileError> {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let name = name.as_encoded_bytes();
+            if name.starts_with(b".") {
+                continue;
+            }
             // Links aren't followed, so that none leads in a circle.
             if entry.file_type().map_err(failed)?.is_dir() {
-                if !name.starts_with(b".") {
-                    folders.push(entry.path());
-                }
+                folders.push(entry.path());
             } else if name.ends_with(b".test.yaml") || name.ends_with(b".test.yml") {
                 found.push(entry.path());
             }
