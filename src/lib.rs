@@ -34,6 +34,7 @@
 pub use gambeson_backend_apparmor as apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub use gambeson_backend_bpflsm as bpf_lsm;
+pub use gambeson_insight::{analysis, explain, policy_test, replay};
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 

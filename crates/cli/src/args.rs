@@ -36,6 +36,16 @@ pub(crate) enum Command {
     Decide(DecideArgs),
     /// Print policies in the form that a kernel's mechanism takes
     Lower(LowerArgs),
+    /// Say why events are decided as they are, rule by rule
+    Explain(crate::insight::ExplainArgs),
+    /// Run the tests that stand beside policies
+    Test(crate::insight::TestArgs),
+    /// Say what a candidate policy would have done to recorded events
+    Replay(crate::insight::ReplayArgs),
+    /// Say what changes for a workload between two sets of policies
+    Diff(crate::insight::DiffArgs),
+    /// Find rules that never win, contradict each other, or can be walked around
+    Check(crate::insight::CheckArgs),
     /// Find out what this machine's kernel can enforce, and what is missing
     Probe(ProbeArgs),
     /// Run a command under policies that the kernel enforces

@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// Policies that can't be compiled.
     #[error("the policies can't be compiled: {0}")]
     Compile(#[from] CompileError),
+    /// Tests of policies that can't be read.
+    #[error(transparent)]
+    Tests(#[from] gambeson::policy_test::TestFileError),
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),
@@ -46,6 +49,9 @@ pub(crate) enum Failure {
     /// What goes wrong between policies and the kernel.
     #[error(transparent)]
     Kernel(#[from] crate::kernel::KernelFailure),
+    /// A file that can't be written.
+    #[error("`{}` can't be written: {error}", file.display())]
+    Unwritable { file: PathBuf, error: io::Error },
     /// Answers that can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),

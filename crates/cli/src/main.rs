@@ -3,6 +3,7 @@
 mod args;
 mod decide;
 mod failure;
+mod insight;
 mod kernel;
 mod lint;
 mod lower;
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args),
         Command::Decide(args) => decide::run(args),
         Command::Lower(args) => lower::run(args),
+        Command::Explain(args) => insight::explain(args),
+        Command::Test(args) => insight::test(args),
+        Command::Replay(args) => insight::replay(args),
+        Command::Diff(args) => insight::diff(args),
+        Command::Check(args) => insight::check(args),
         Command::Probe(args) => kernel::probe(args),
         Command::Run(args) => kernel::run(args),
         Command::Schema(args) => pages::schema(args),

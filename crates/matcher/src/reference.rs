@@ -85,6 +85,12 @@ impl Evaluator {
         self.rules.get(id.0 as usize)
     }
 
+    /// The rules as they are judged by, links resolved, in the order of their ids.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// Judges one event.
     #[must_use]
     pub fn decide(&self, event: &Event<'_>) -> Decision {

@@ -43,7 +43,10 @@ mod workload_json;
 mod write;
 mod yaml;
 
-pub use alert::{Alert, AlertContext, AlertError, DEFAULT_POSTURE, ExecEvent, PodOwner, UnixTime};
+pub use alert::{
+    Admission, Alert, AlertContext, AlertError, AlertThrottle, DEFAULT_POSTURE, ExecEvent,
+    PodOwner, UnixTime,
+};
 pub use capability::Capability;
 pub use decision::{Cause, Decision, RuleId, Verdict};
 pub use device::{Device, DeviceClass, DeviceMatch};

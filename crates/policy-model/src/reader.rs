@@ -134,8 +134,8 @@ impl Reader {
     }
 
     /// Reads a file, or every `*.yaml`, `*.yml` and `*.json` below a folder, in the order of
-    /// their paths. Hidden files and folders are left out; what several links lead to is read
-    /// once. A file below the folder that can't be read is an error of its own and keeps no other
+    /// their paths. Hidden files and folders are left out, and so are tests of policies: files called
+    /// `*.test.yaml` in which nothing is of a kind. What several links lead to is read once. A file below the folder that can't be read is an error of its own and keeps no other
     /// from being read.
     ///
     /// # Errors
@@ -159,6 +159,7 @@ impl Reader {
         }
         for found in files {
             reading.extend(match found {
+                Ok(file) if folder::holds_tests(&file) => continue,
                 Ok(file) => {
                     let name = file.to_string_lossy().into_owned();
                     match std::fs::File::open(&file) {

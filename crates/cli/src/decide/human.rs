@@ -1,9 +1,9 @@
 //! Answers for people: aligned columns, the deciding rule with its place beside each verdict.
 
 use anstyle::Style;
+use gambeson::explain::described;
 use gambeson::policy_model::{Cause, Decision, Event, Verdict};
 
-use super::object;
 use super::rule::Rules;
 use crate::style::{self, pad, paint};
 use crate::text::{printable, shortened};
@@ -92,7 +92,7 @@ impl HumanAnswers {
             .map_or_else(String::new, |source| format!("by {}", printable(source)));
         let cells = [
             event.operation.name().to_owned(),
-            object::described(&event.operation),
+            described(&event.operation),
             source,
             policy,
             field,

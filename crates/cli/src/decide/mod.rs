@@ -3,9 +3,8 @@
 mod engine;
 pub(crate) mod human;
 mod json;
-mod lines;
-mod object;
-mod progress;
+pub(crate) mod lines;
+pub(crate) mod progress;
 pub(crate) mod rule;
 mod subject;
 pub(crate) mod summary;
@@ -58,16 +57,16 @@ pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
 }
 
 /// Where events come from.
-struct Events {
-    stream: Box<dyn Read>,
+pub(crate) struct Events {
+    pub(crate) stream: Box<dyn Read>,
     /// Someone types them in.
-    typed: bool,
+    pub(crate) typed: bool,
     /// In bytes, where it is known.
-    length: Option<u64>,
+    pub(crate) length: Option<u64>,
 }
 
 impl Events {
-    fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
             let stdin = io::stdin();
             return Ok(Self {
@@ -158,7 +157,8 @@ fn judge(
     })
 }
 
-fn read(line: &[u8]) -> Result<Event<'_>, String> {
+/// The event of a line.
+pub(crate) fn read(line: &[u8]) -> Result<Event<'_>, String> {
     let text = std::str::from_utf8(line).map_err(|error| {
         let at = error.valid_up_to() + 1;
         format!("the line is not UTF-8 from its byte {at} on; write bytes of a path as `\\udcff`")

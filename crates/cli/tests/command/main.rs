@@ -1,9 +1,17 @@
 //! The command as its users meet it: arguments, files and a pipe in; text and a status out.
 
 #[cfg(test)]
+mod book;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod decide;
+#[cfg(test)]
+mod diff;
+#[cfg(test)]
+mod explain;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
@@ -11,6 +19,10 @@ mod lint;
 #[cfg(test)]
 mod lower;
 #[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod usage;

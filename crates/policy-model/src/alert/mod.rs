@@ -1,4 +1,4 @@
-//! Alerts in KubeArmor's two JSON shapes.
+//! Alerts in KubeArmor's two JSON shapes, and as findings of OCSF.
 //!
 //! The shape of the gRPC service and of `karmor` has names in PascalCase and leaves out what is
 //! empty, but for `PPID` and `UID`. The shape of the daemon's standard output and log file has
@@ -7,9 +7,12 @@
 mod context;
 mod daemon;
 mod describe;
+mod ocsf;
+mod throttle;
 mod time;
 
 pub use context::{AlertContext, ExecEvent, PodOwner};
+pub use throttle::{Admission, AlertThrottle};
 pub use time::UnixTime;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Capability, Device, DeviceClass, Preset, RuleId, RuleList, Socket, Workload};
+use serde_json::json;
 
 fn rule(class: Class, action: Action) -> RuleInfo<'static> {
     RuleInfo {
@@ -343,5 +344,70 @@ fn both_shapes_are_read_back() {
         error
             .to_string()
             .starts_with("not a KubeArmor alert: invalid type")
+    );
+}
+
+#[test]
+fn a_finding_of_ocsf_holds_everything_that_an_alert_does() {
+    let finding: Value = serde_json::from_str(&blocked_read().to_ocsf_json()).unwrap();
+    // What the schema requires of the class.
+    for required in [
+        "activity_id",
+        "category_uid",
+        "class_uid",
+        "finding_info",
+        "metadata",
+        "severity_id",
+        "time",
+        "type_uid",
+    ] {
+        assert!(finding.get(required).is_some(), "{required}");
+    }
+    assert_eq!(finding["time"], 1_750_000_000_123_i64);
+    assert_eq!(finding["type_uid"], 200_401);
+    assert_eq!(
+        (&finding["severity_id"], &finding["action_id"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(finding["finding_info"]["types"], json!(["MITRE", "CIS"]));
+    assert_eq!(
+        finding["finding_info"]["analytic"]["name"],
+        "ksp-block-shadow"
+    );
+    let evidence = &finding["evidences"][0];
+    assert_eq!(evidence["file"]["name"], "shadow");
+    assert_eq!(
+        evidence["actor"]["process"]["cmd_line"],
+        "/usr/bin/cat /etc/shadow"
+    );
+    assert_eq!(evidence["container"]["image"]["name"], "nginx:1");
+    assert_eq!(finding["resources"][0]["labels"], json!(["app=web"]));
+    assert_eq!(finding["unmapped"]["Data"], "lsm=FILE_OPEN");
+    // The same alert has the same uid, another one another.
+    let again: Value = serde_json::from_str(&blocked_read().to_ocsf_json()).unwrap();
+    assert_eq!(again["finding_info"]["uid"], finding["finding_info"]["uid"]);
+    let mut other = blocked_read();
+    other.host_pid += 1;
+    let other: Value = serde_json::from_str(&other.to_ocsf_json()).unwrap();
+    assert_ne!(other["finding_info"]["uid"], finding["finding_info"]["uid"]);
+}
+
+#[test]
+fn what_passed_is_logged_and_an_exec_names_both_programs() {
+    let event = Event::exec("/bin/sh")
+        .args([&b"-c"[..]])
+        .by("/usr/sbin/nginx");
+    let rule = rule(Class::Process, Action::Audit);
+    let alert = Alert::new(&event, &by_rule(Verdict::Audit), Some(&rule), &context()).unwrap();
+    let finding: Value = serde_json::from_str(&alert.to_ocsf_json()).unwrap();
+    assert_eq!(
+        (&finding["action"], &finding["disposition"]),
+        (&json!("Allowed"), &json!("Logged"))
+    );
+    let evidence = &finding["evidences"][0];
+    assert_eq!(evidence["process"]["cmd_line"], "/bin/sh -c");
+    assert_eq!(
+        evidence["actor"]["process"]["file"]["path"],
+        "/usr/sbin/nginx"
     );
 }

@@ -89,6 +89,29 @@ fn visit(
     }
 }
 
+/// Whether a file holds tests of policies and nothing else: by its name, and because nothing in it
+/// is of a kind. A policy under such a name is read as any other.
+pub(super) fn holds_tests(file: &Path) -> bool {
+    let name = file
+        .file_name()
+        .map(OsStr::as_encoded_bytes)
+        .unwrap_or_default();
+    if ![&b".test.yaml"[..], b".test.yml"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
+        return false;
+    }
+    let of_a_kind = |line: &str| {
+        // Objects in braces or in lists could be anything.
+        ["kind", "apiVersion", "\"", "'", "{", "-"]
+            .iter()
+            .any(|begin| line.starts_with(begin) && !line.starts_with("---"))
+    };
+    // What can't be read is reported by who reads it.
+    std::fs::read_to_string(file).is_ok_and(|text| !text.lines().any(of_a_kind))
+}
+
 fn path_of(found: &Found) -> &Path {
     match found {
         Ok(path) | Err((path, _)) => path,

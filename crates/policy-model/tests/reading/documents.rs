@@ -257,3 +257,31 @@ fn too_many_files_and_no_file_are_errors() {
         .unwrap_err();
     assert!(error.to_string().contains("none.yaml`: "), "{error}");
 }
+
+#[test]
+fn tests_beside_policies_are_left_out_and_policies_under_their_name_are_not() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("beside");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("web.yaml"), policy("  {}")).unwrap();
+    fs::write(folder.join("also.test.yaml"), policy("  {}")).unwrap();
+    fs::write(folder.join("braces.test.yml"), "{\"kind\": 5}").unwrap();
+    fs::write(
+        folder.join("web.test.yaml"),
+        format!(
+            "name: x\npolicies: |\n  {}\n---\nname: y\n",
+            policy("  {}").replace('\n', "\n  ")
+        ),
+    )
+    .unwrap();
+    let reading = Reader::new().read_path(&folder).unwrap();
+    let read: Vec<&str> = reading
+        .documents()
+        .iter()
+        .map(|document| document.location.file.rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(read, ["also.test.yaml", "braces.test.yml", "web.yaml"]);
+    assert!(
+        reading.has_errors(),
+        "of what is no test, mistakes are told"
+    );
+}

@@ -1,11 +1,10 @@
-//! What an operation is on, for people.
+//! Events and names for people: what an operation is on, and text that is safe to print.
 
-use gambeson::policy_model::{Device, EventPath, Operation, Protocol, Socket};
-
-use crate::text::printable;
+use gambeson_policy_model::{Device, EventPath, Operation, Protocol, Socket};
 
 /// What the operation is on, such as `/bin/sh` or `inet stream tcp`.
-pub(crate) fn described(operation: &Operation<'_>) -> String {
+#[must_use]
+pub fn described(operation: &Operation<'_>) -> String {
     match operation {
         Operation::Exec { path, .. }
         | Operation::MapExec { path }
@@ -23,6 +22,35 @@ pub(crate) fn described(operation: &Operation<'_>) -> String {
         // Operations may be added to the vocabulary; their name stands beside.
         _ => String::new(),
     }
+}
+
+/// Text from events and policies, made safe for a terminal: control characters and those that
+/// turn the direction of writing are spelled out, so that a file's name can't rewrite the screen.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() || turns_direction(c) {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.extend(std::ascii::escape_default(*byte).map(char::from));
+        }
+    }
+    text
+}
+
+/// Marks, embeddings, overrides and isolates of the Unicode bidirectional algorithm, and the
+/// separators that a terminal may take for the end of a line.
+const fn turns_direction(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 fn file(path: &EventPath<'_>) -> String {
@@ -96,6 +124,17 @@ fn device(device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_cannot_drive_the_terminal() {
+        assert_eq!(printable(b"/tmp/\x1b[2Jx\n"), "/tmp/\\u{1b}[2Jx\\n");
+        assert_eq!(printable(b"/tmp/\xff"), "/tmp/\\xff");
+        assert_eq!(
+            printable("/tmp/\u{202e}gpj".as_bytes()),
+            "/tmp/\\u{202e}gpj"
+        );
+        assert_eq!(printable("/tmp/größe".as_bytes()), "/tmp/größe");
+    }
 
     #[test]
     fn sockets_are_named() {

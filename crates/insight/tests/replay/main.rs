@@ -1,0 +1,4 @@
+//! Recorded events, decided again.
+
+#[cfg(test)]
+mod records;
