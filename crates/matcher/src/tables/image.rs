@@ -19,7 +19,7 @@ const BYTE_ORDER: u32 = 0x0102_0304;
 const HEADER: usize = 20;
 
 /// The version of the format that this crate reads and writes.
-pub const IMAGE_VERSION: u32 = 2;
+pub const IMAGE_VERSION: u32 = 3;
 
 /// Why bytes are no image.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

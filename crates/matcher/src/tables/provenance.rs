@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use gambeson_policy_model::{
-    Action, ApparmorText, Class, PolicyKind, Rule, RuleId, RuleInfo, RuleList,
+    Action, ApparmorText, Class, Object, PolicyKind, Rule, RuleId, RuleInfo, RuleList,
 };
 
 use super::image::Bytes;
@@ -46,6 +46,8 @@ record! {
         message: u32,
         /// A [`RuleShape`] in a word.
         shape: u32,
+        /// The pattern of a rule that has one, in `text`.
+        pattern: Span,
     }
 }
 
@@ -183,6 +185,10 @@ impl Provenance {
                 tags,
                 message,
                 shape: RuleShape::from(rule).to_word(),
+                pattern: match &rule.object {
+                    Object::Pattern(glob) => add(glob.as_str()),
+                    _ => Span::default(),
+                },
             });
         }
         own.apparmor = apparmor
@@ -224,6 +230,12 @@ impl Provenance {
 
     pub(crate) fn shape(&self, id: RuleId) -> Option<RuleShape> {
         RuleShape::from_word(self.rules.get(id.0 as usize)?.shape)
+    }
+
+    pub(crate) fn pattern(&self, id: RuleId) -> Option<&str> {
+        let span = self.rules.get(id.0 as usize)?.pattern;
+        let text = std::str::from_utf8(span.of(&self.text)).ok()?;
+        (!text.is_empty()).then_some(text)
     }
 
     pub(crate) fn apparmor(&self) -> impl Iterator<Item = NativeText<'_>> {
