@@ -276,7 +276,7 @@ impl Below {
                 slot.push((name.to_vec(), *cell));
             }
         }
-        let made = space
+        let mut made: Vec<Option<CellId>> = space
             .paths
             .iter()
             .map(|path| {
@@ -284,6 +284,20 @@ impl Below {
                 space.cell_of(&[path.as_slice(), slash, &[UNNAMED]].concat())
             })
             .collect();
+        // Below a directory many paths share a cell, and one of them doesn't speak for all.
+        for region in &space.regions {
+            for overlap in &region.overlaps {
+                let [of_children, of_deeper] = &overlap.made;
+                for (cell, patterns) in [(overlap.child, of_children), (overlap.deep, of_deeper)] {
+                    let mut all = region.overlaps.iter();
+                    let found = all.find(|other| other.patterns == *patterns);
+                    let found = found.and_then(|other| other.deep);
+                    if let Some(slot) = cell.and_then(|cell| made.get_mut(cell)) {
+                        *slot = found.or(*slot);
+                    }
+                }
+            }
+        }
         Self { made, named }
     }
 }

@@ -33,7 +33,8 @@ const GROUPS: [(Access, &str, &str); 4] = [
 
 /// Declares the sets of permissions.
 pub(crate) fn permissions(writer: &mut Writer) {
-    let sets: [(&str, Permissions); 9] = [
+    let sets: [(&str, Permissions); 10] = [
+        ("add", super::vocabulary::ADD),
         ("always", super::vocabulary::ALWAYS),
         ("read", READ),
         ("read_audit", READ_AUDIT),
@@ -117,6 +118,26 @@ pub(crate) fn write(
             _ => rule(writer, "neverallow", domain, denied, name),
         }
     }
+    let writable = |rows: usize| {
+        verdicts_of(rows).is_some_and(|(_, verdicts)| verdicts.of(Access::Write) != Verdict::Block)
+    };
+    let takes = |id: &TypeId| {
+        let Some(of) = classes.types.get(*id) else {
+            return false;
+        };
+        let inside = [of.made.unwrap_or(*id)].into_iter();
+        let mut inside = inside.chain(of.named.iter().map(|(_, named)| *named));
+        inside.any(|id| classes.types.get(id).is_some_and(|of| writable(of.rows)))
+    };
+    let set = |open: bool| TypeSet {
+        types: (0..classes.types.len())
+            .filter(|id| takes(id) == open)
+            .collect(),
+        unknown: others.unknown && writable(classes.unknown) == open,
+        foreign: others.foreign && writable(classes.elsewhere) == open,
+    };
+    rule(writer, "allow", domain, set(true), "add");
+    rule(writer, "neverallow", domain, set(false), "add");
     exec(writer, &having, subject, policy, source, domain);
     processes(writer, &verdicts_of, domain, subject, others);
     sockets(writer, policy, source, domain, subject);
@@ -316,5 +337,6 @@ pub(crate) fn quotable(name: &[u8]) -> Option<&str> {
     let plain = name
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'(' | b')' | b';' | b'@'));
-    plain.then_some(name)
+    // A star alone stands for any name there.
+    (plain && name != "*").then_some(name)
 }

@@ -20,10 +20,13 @@ mod vocabulary;
 
 use std::collections::{BTreeSet, HashMap};
 
+use gambeson_matcher::tables::Tables;
 use gambeson_matcher::{CompiledPolicy, ObjectKind};
 
+pub(crate) use base::UNLABELLED;
 use cil::Writer;
-use classes::{Classes, ELSEWHERE};
+use classes::Classes;
+pub(crate) use domains::quotable;
 use domains::{Others, Subject};
 pub use error::LowerError;
 pub use limits::LowerLimits;
@@ -356,7 +359,11 @@ fn finish(
     module
 }
 
-/// A path of which nothing names anything, for reports.
-pub(crate) const fn elsewhere() -> &'static [u8] {
-    ELSEWHERE
+/// The paths that file and process rules name, and what leads to them.
+pub(crate) fn named_paths(tables: &Tables) -> BTreeSet<Vec<u8>> {
+    let mut named = Named::new();
+    for trie in [&tables.process, &tables.mapping, &tables.file] {
+        named.add(trie);
+    }
+    named.exact
 }

@@ -202,7 +202,7 @@ fn one(byte: u8) -> Step {
 /// The steps of a glob's tokens: a run that needs a byte is one byte and a run.
 fn steps(tokens: &[Token]) -> Vec<Step> {
     let mut steps = Vec::with_capacity(tokens.len());
-    let mut run = |set: ByteSet, nonempty: bool, steps: &mut Vec<Step>| {
+    let run = |set: ByteSet, nonempty: bool, steps: &mut Vec<Step>| {
         if nonempty {
             steps.push(Step { set, many: false });
         }

@@ -34,6 +34,9 @@ pub(crate) struct Overlap {
     pub(crate) child: Option<CellId>,
     /// The cell of what is deeper.
     pub(crate) deep: Option<CellId>,
+    /// The patterns that new files with any name match in such directories: of direct children, and of
+    /// what is deeper. Where directories differ in that, the fewest.
+    pub(crate) made: [Vec<PatternId>; 2],
 }
 
 /// All paths.
@@ -145,18 +148,16 @@ impl Space {
         }
         let found = known.get(&start).map_or(&[][..], Vec::as_slice);
         let good = |rest: &[u8]| self.is_in_region(&directory, rest);
-        let mut cells: Vec<(Vec<PatternId>, bool, Vec<u8>)> = Vec::new();
+        let mut cells: Vec<Found> = Vec::new();
         let mut missing: HashSet<(Vec<PatternId>, bool)> = HashSet::new();
-        for Found {
-            patterns,
-            deep,
-            rests,
-        } in found
-        {
-            match rests.iter().find(|rest| good(rest)) {
-                Some(rest) => cells.push((patterns.clone(), *deep, rest.clone())),
+        for one in found {
+            match one.rests.iter().find(|rest| good(rest)) {
+                Some(rest) => cells.push(Found {
+                    rests: vec![rest.clone()],
+                    ..one.clone()
+                }),
                 None => {
-                    missing.insert((patterns.clone(), *deep));
+                    missing.insert((one.patterns.clone(), one.deep));
                 }
             }
         }
@@ -168,38 +169,44 @@ impl Space {
             };
             let again =
                 follow(&self.patterns, &start, limits.states, Some(&around)).ok_or_else(blame)?;
-            for Found {
-                patterns,
-                deep,
-                rests,
-            } in again
-            {
-                if let Some(rest) = rests.into_iter().find(|rest| good(rest))
-                    && missing.remove(&(patterns.clone(), deep))
-                {
-                    cells.push((patterns, deep, rest));
+            for mut one in again {
+                one.rests.retain(|rest| good(rest));
+                if !one.rests.is_empty() && missing.remove(&(one.patterns.clone(), one.deep)) {
+                    cells.push(one);
                 }
             }
         }
-        cells.sort_by(|a, b| (a.0.len(), &a.0, a.1).cmp(&(b.0.len(), &b.0, b.1)));
+        cells.sort_by(|a, b| {
+            let key = |one: &Found| (one.patterns.len(), one.patterns.clone(), one.deep);
+            key(a).cmp(&key(b))
+        });
         let mut overlaps: Vec<Overlap> = Vec::new();
-        for (patterns, deep, rest) in cells {
+        for Found {
+            patterns,
+            deep,
+            rests,
+            made,
+        } in cells
+        {
+            let Some(rest) = rests.first() else { continue };
             let cell = self.paths.len();
-            self.paths.push([directory.as_slice(), &rest].concat());
+            self.paths.push([directory.as_slice(), rest].concat());
             if overlaps.last().is_none_or(|last| last.patterns != patterns) {
                 overlaps.push(Overlap {
                     patterns,
                     child: None,
                     deep: None,
+                    made: [Vec::new(), Vec::new()],
                 });
             }
             if let Some(last) = overlaps.last_mut() {
-                let slot = if deep {
-                    &mut last.deep
+                let [of_children, of_deeper] = &mut last.made;
+                let (slot, of) = if deep {
+                    (&mut last.deep, of_deeper)
                 } else {
-                    &mut last.child
+                    (&mut last.child, of_children)
                 };
-                *slot = Some(cell);
+                (*slot, *of) = (Some(cell), made);
             }
         }
         Ok(Region {
@@ -235,6 +242,8 @@ struct Found {
     deep: bool,
     /// What follows the directory.
     rests: Vec<Vec<u8>>,
+    /// The patterns that match a file with any name in such a directory; where that differs, the fewest.
+    made: Vec<PatternId>,
 }
 
 /// How many paths are kept for each set, since some may have cells of their own.
@@ -281,6 +290,7 @@ fn follow(
             patterns: Vec::new(),
             deep,
             rests: vec![rest.to_vec()],
+            made: Vec::new(),
         };
         return Some(vec![
             found(false, &[UNNAMED]),
@@ -290,7 +300,9 @@ fn follow(
     /// Where one is: the positions, whether a slash was passed, whether it was the last byte, and
     /// what was passed if paths with cells of their own go on with it.
     type State = (Positions, bool, bool, Option<Vec<u8>>);
-    let mut found: BTreeMap<(Vec<PatternId>, bool), Vec<Vec<u8>>> = BTreeMap::new();
+    /// Paths, and the patterns that new files with any name match below them.
+    type Seen = (Vec<Vec<u8>>, Vec<PatternId>);
+    let mut found: BTreeMap<(Vec<PatternId>, bool), Seen> = BTreeMap::new();
     let mut seen: HashSet<State> = HashSet::new();
     let first: State = (start.clone(), false, true, around.map(|_| Vec::new()));
     seen.insert(first.clone());
@@ -317,10 +329,21 @@ fn follow(
                 continue;
             }
             let state: State = (next, deep || slash, slash, on_path);
+            let is_new = seen.insert(state.clone());
             if !slash {
-                let paths = found
+                let made = || {
+                    let inside = patterns.step(&state.0, b'/');
+                    patterns.accepted(&patterns.step(&inside, UNNAMED))
+                };
+                let (paths, fewest) = found
                     .entry((patterns.accepted(&state.0), state.1))
-                    .or_default();
+                    .or_insert_with(|| (Vec::new(), made()));
+                if is_new {
+                    let made = made();
+                    if (made.len(), &made) < (fewest.len(), fewest) {
+                        *fewest = made;
+                    }
+                }
                 if paths.len() < KEPT {
                     paths.push(longer.clone());
                 } else if around.is_some() && state.3.is_none() {
@@ -329,7 +352,7 @@ fn follow(
                     paths.truncate(KEPT);
                 }
             }
-            if seen.insert(state.clone()) {
+            if is_new {
                 if seen.len() > limit {
                     return None;
                 }
@@ -340,10 +363,11 @@ fn follow(
     Some(
         found
             .into_iter()
-            .map(|((patterns, deep), rests)| Found {
+            .map(|((patterns, deep), (rests, made))| Found {
                 patterns,
                 deep,
                 rests,
+                made,
             })
             .collect(),
     )

@@ -31,7 +31,7 @@ pub(crate) const ALWAYS: Permissions = &[
     ("file", "getattr ioctl lock map watch watch_reads"),
     (
         "dir",
-        "getattr ioctl lock search write add_name remove_name watch watch_reads",
+        "getattr ioctl lock search write remove_name watch watch_reads",
     ),
     ("lnk_file", "getattr read"),
     ("chr_file", "getattr ioctl lock map"),
@@ -66,6 +66,10 @@ pub(crate) const WRITE: Permissions = &[
         "write append create unlink link rename setattr",
     ),
 ];
+
+/// Bringing a name into a directory: that of a new file is judged by its label, that of a file that is
+/// moved there is not.
+pub(crate) const ADD: Permissions = &[("dir", "add_name")];
 
 /// Renaming a directory.
 pub(crate) const RENAME: Permissions = &[("dir", "rename reparent")];

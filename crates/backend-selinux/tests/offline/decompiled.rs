@@ -66,7 +66,6 @@ type Vectors = HashMap<(String, String, String), HashSet<String>>;
 #[derive(Debug, Default)]
 pub(crate) struct Decompiled {
     attributes: HashMap<String, Vec<String>>,
-    types: HashSet<String>,
     allow: Vectors,
     audit: Vectors,
     /// By source, target, class and name; an empty name for all.
@@ -82,9 +81,6 @@ impl Decompiled {
                 continue;
             };
             match items[0].word() {
-                "type" => {
-                    own.types.insert(items[1].word().to_owned());
-                }
                 "typeattributeset" => {
                     let members = items[2].words().into_iter().map(str::to_owned).collect();
                     own.attributes.insert(items[1].word().to_owned(), members);
@@ -138,10 +134,6 @@ impl Decompiled {
                 .collect(),
             None => vec![name.to_owned()],
         }
-    }
-
-    pub(crate) fn has_type(&self, name: &str) -> bool {
-        self.types.contains(name)
     }
 
     fn has(vectors: &Vectors, source: &str, target: &str, class: &str, all: &[&str]) -> bool {

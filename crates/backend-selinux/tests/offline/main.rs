@@ -10,6 +10,8 @@
 )]
 
 mod decompiled;
+mod judge;
+mod libselinux;
 mod matching;
 mod tools;
 mod verdicts;
