@@ -9,9 +9,12 @@
     reason = "helpers that meet what they don't know must fail their test"
 )]
 
+mod corpus;
 mod decompiled;
 mod judge;
 mod libselinux;
 mod matching;
+mod on_top;
+mod rules;
 mod tools;
 mod verdicts;

@@ -191,8 +191,24 @@ fn step(node: &Node, text: &[u8], at: usize) -> Vec<usize> {
     }
 }
 
+/// How many components of an expression are literal, as far as newer readers look at it.
+fn depth(expression: &str) -> usize {
+    let special = |byte: u8| b".^$?*+|[({])}".contains(&byte);
+    let mut depth = 0;
+    let components: Vec<&str> = expression.split('/').skip(1).collect();
+    // The last component is no directory.
+    for component in components.iter().take(components.len() - 1) {
+        if depth == 3 || component.replace("\\.", "").bytes().any(special) {
+            break;
+        }
+        depth += 1;
+    }
+    depth
+}
+
 struct Entry {
     nodes: Vec<Vec<Node>>,
+    depth: usize,
     literal: bool,
     of: String,
 }
@@ -204,7 +220,9 @@ impl Contexts {
         let mut entries: Vec<Entry> = text
             .lines()
             .map(|line| {
-                let (expression, context) = line.split_once(' ').unwrap();
+                let mut fields = line.split_ascii_whitespace();
+                let expression = fields.next().unwrap();
+                let context = fields.next_back().unwrap();
                 let mut parser = Parser {
                     text: expression.as_bytes(),
                     at: 0,
@@ -219,6 +237,7 @@ impl Contexts {
                 });
                 Entry {
                     nodes,
+                    depth: depth(expression),
                     literal: !special,
                     of: context.split(':').nth(2).unwrap().to_owned(),
                 }
@@ -229,13 +248,27 @@ impl Contexts {
         Self(entries)
     }
 
+    fn matching(&self, path: &[u8]) -> impl Iterator<Item = &Entry> {
+        self.0.iter().rev().filter(move |entry| {
+            let mut alternatives = entry.nodes.iter();
+            alternatives.any(|nodes| ends(nodes, path, 0).contains(&path.len()))
+        })
+    }
+
+    /// The type of a path, as readers up to libselinux 3.7 have it.
     pub(crate) fn of(&self, path: &[u8]) -> Option<&str> {
-        let matching = self.0.iter().rev().find(|entry| {
-            entry
-                .nodes
-                .iter()
-                .any(|nodes| ends(nodes, path, 0).contains(&path.len()))
-        });
-        matching.map(|entry| entry.of.as_str())
+        self.matching(path).next().map(|entry| entry.of.as_str())
+    }
+
+    /// The same as newer readers have it: the entry below most literal directories goes first.
+    pub(crate) fn of_by_depth(&self, path: &[u8]) -> Option<&str> {
+        let mut best: Option<&Entry> = None;
+        for entry in self.matching(path) {
+            let key = |entry: &Entry| (entry.literal, entry.depth);
+            if best.is_none_or(|best| key(entry) > key(best)) {
+                best = Some(entry);
+            }
+        }
+        best.map(|entry| entry.of.as_str())
     }
 }

@@ -38,6 +38,8 @@ fn soak(name: &str, from: u64, wanted: usize) -> Result<(), Box<dyn Error>> {
             }
         }
         for path in &paths {
+            let newer = node.contexts.of_by_depth(path.as_bytes());
+            assert_eq!(newer, Some(types[path].as_str()), "seed {seed}: {path}");
             let domains = node.module.domains();
             let domain = &domains[random.below(domains.len())];
             println!("seed {seed}");
