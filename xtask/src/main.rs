@@ -24,6 +24,9 @@ cargo xtask soak [--events N] [--seed N]    hold the compiled engine to the refe
 cargo xtask soak --kernel-walk [--events N] [--seed N]
                                             hold the programs' walk in this kernel to the compiled
                                             engine (default: 1000000 events; feature `bpf-lsm`)
+cargo xtask soak --selinux [--events N] [--seed N]
+                                            hold compiled SELinux modules to the reference evaluator
+                                            (default: 1000000 paths; needs secilc and checkpolicy)
 cargo xtask bpf [--check]                   build the BPF object with clang 14, or compare the one
                                             that is kept with what its source gives
 cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
@@ -64,6 +67,7 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
             let mut out = std::io::stdout().lock();
             Ok(conformance::command_line::run(options, &root(), &mut out)?)
         }
+        ["soak", "--selinux", options @ ..] => run_selinux_soak(options),
         ["soak", options @ ..] => run_soak(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -138,6 +142,13 @@ fn run_kernel_walk(_: &[&str]) -> Result<bool, Error> {
     Err("the walk in the kernel needs the feature `bpf-lsm`: \
          cargo run --release --package xtask --features bpf-lsm -- soak --kernel-walk"
         .into())
+}
+
+fn run_selinux_soak(options: &[&str]) -> Result<bool, Error> {
+    let (paths, seed) = soak_options(options, 1_000_000)?;
+    println!("soak: SELinux modules, seed {seed}, {paths} paths");
+    std::io::stdout().flush()?;
+    Ok(soak::selinux::soak(&root(), seed, paths)?)
 }
 
 #[cfg(feature = "bpf-lsm")]

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "bpf-lsm")]
 pub mod kernel;
+pub mod selinux;
 mod shrink;
 
 use std::fmt;

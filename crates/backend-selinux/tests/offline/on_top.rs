@@ -47,7 +47,7 @@ fn on_top_of_a_policy_types_keep_what_other_domains_had() -> Result<(), Box<dyn 
                 "seed {seed}: {path}"
             );
             for domain in node.module.domains() {
-                node.check(domain, &path, &of);
+                node.check(seed, domain, &path, &of);
             }
             for class in ["file", "dir"] {
                 let keeps =

@@ -7,8 +7,9 @@ use crate::judge::{Node, Workload, paths};
 use crate::libselinux;
 use crate::tools::{Scratch, present};
 
-/// Checks nodes of one to three workloads with random rules until so many paths were asked about.
-fn soak(name: &str, from: u64, wanted: usize) -> Result<(), Box<dyn Error>> {
+/// Checks nodes of one to three workloads with random rules until so many paths were asked about, about
+/// so many of each node.
+fn soak(name: &str, from: u64, wanted: usize, each: usize) -> Result<(), Box<dyn Error>> {
     if !present(&["secilc", "checkpolicy"]) {
         return Ok(());
     }
@@ -28,7 +29,7 @@ fn soak(name: &str, from: u64, wanted: usize) -> Result<(), Box<dyn Error>> {
             .collect::<Result<Vec<Workload>, _>>()?;
         let node = Node::new(workloads, &LowerOptions::default(), &[], &scratch)
             .map_err(|error| format!("seed {seed}: {error}"))?;
-        let paths = paths(&mut random, &node.workloads, 160);
+        let paths = paths(&mut random, &node.workloads, each);
         let types = node.types(&paths);
         if library {
             let contexts = scratch.write("contexts", node.module.file_contexts());
@@ -42,8 +43,7 @@ fn soak(name: &str, from: u64, wanted: usize) -> Result<(), Box<dyn Error>> {
             assert_eq!(newer, Some(types[path].as_str()), "seed {seed}: {path}");
             let domains = node.module.domains();
             let domain = &domains[random.below(domains.len())];
-            println!("seed {seed}");
-            node.check(domain, path, &types[path]);
+            node.check(seed, domain, path, &types[path]);
         }
         asked += paths.len();
         nodes += 1;
@@ -55,12 +55,12 @@ fn soak(name: &str, from: u64, wanted: usize) -> Result<(), Box<dyn Error>> {
 /// 10⁴ paths; the two halves run side by side.
 #[test]
 fn random_paths_get_the_evaluators_verdicts() -> Result<(), Box<dyn Error>> {
-    soak("verdicts", 0, 5_000)
+    soak("verdicts", 0, 5_000, 160)
 }
 
 #[test]
 fn more_random_paths_get_the_evaluators_verdicts() -> Result<(), Box<dyn Error>> {
-    soak("more-verdicts", 1_000_000, 5_000)
+    soak("more-verdicts", 1_000_000, 5_000, 160)
 }
 
 /// `cargo xtask soak --selinux` says how many paths, and from which seed.
@@ -72,5 +72,10 @@ fn soaking() -> Result<(), Box<dyn Error>> {
         text.and_then(|text| text.parse().ok()).unwrap_or(other)
     };
     let from = number("GAMBESON_SOAK_SEED", 2_000_000);
-    soak("soak", from, number("GAMBESON_SOAK", 1_000_000) as usize)
+    soak(
+        "soak",
+        from,
+        number("GAMBESON_SOAK", 1_000_000) as usize,
+        2_000,
+    )
 }
