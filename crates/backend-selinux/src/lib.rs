@@ -23,7 +23,7 @@
 //! ")?;
 //! let compiled = policies.select(&Workload::pod("default")).compile(&Config::default())?;
 //! let module = SeLinux::lower(&Support::complete(), &compiled)?;
-//! let secret = module.types().iter().find(|of| of.example.starts_with(b"/srv/secret/")).ok_or("none")?;
+//! let secret = module.type_of(b"/srv/secret/key").ok_or("no type")?;
 //! let domain = &module.domains()[0];
 //! let verdict = module.verdict(&domain.name, &secret.name, Access::Read);
 //! assert_eq!(verdict, Some(Verdict::Block));
@@ -31,10 +31,12 @@
 //! ```
 
 mod enforceability;
+mod event;
 mod lower;
 mod support;
 
 pub use enforceability::enforceability;
+pub use event::{AvcError, AvcRecord, SelinuxEvent, explain};
 pub use lower::{
     Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, lower,
 };

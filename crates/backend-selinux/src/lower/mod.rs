@@ -37,7 +37,7 @@ use pattern::Patterns;
 pub(crate) use sockets::SocketClass;
 use space::Space;
 pub use subject::Access;
-pub(crate) use subject::{Policy, UNNAMED};
+pub(crate) use subject::{Policy, UNNAMED, worst_event};
 use tries::{Named, strings};
 
 /// Brings the policies of all workloads on one node into SELinux's form. A file has one label, whoever
@@ -145,9 +145,12 @@ pub fn lower(
         None => base::end(&mut writer, &name_at),
         Some(base) => top::end(&mut writer, base, &entries),
     }
-    Ok(finish(
-        writer, options, &classes, &policies, &policy_of, &entries, domains,
-    ))
+    let mut module = finish(
+        writer, options, &classes, &policies, &policy_of, &entries, domains, space,
+    );
+    module.of_cell = classes.of_cell;
+    module.file_contexts = file_contexts(&module, &entries);
+    Ok(module)
 }
 
 fn check_prefix(prefix: &str) -> Result<(), LowerError> {
@@ -289,8 +292,8 @@ fn finish(
     classes: &Classes,
     policies: &[Policy<'_>],
     policy_of: &[usize],
-    entries: &[contexts::FileContext],
     domains: Vec<Domain>,
+    space: Space,
 ) -> Module {
     let verdicts_of = |rows: usize| {
         let mut verdicts = Vec::with_capacity(domains.len());
@@ -332,7 +335,7 @@ fn finish(
             .map(|(id, of)| (of.name.clone(), Place::Domain(id))),
     );
     let base = options.base.as_ref();
-    let mut module = Module {
+    Module {
         cil: writer.out,
         file_contexts: String::new(),
         domains,
@@ -342,7 +345,14 @@ fn finish(
         role: base.map_or_else(|| "system_r".to_owned(), |base| base.role.clone()),
         level: base.and_then(|base| base.level.clone()),
         whole: base.is_none(),
-    };
+        space,
+        of_cell: Vec::new(),
+    }
+}
+
+/// The entries as text.
+fn file_contexts(module: &Module, entries: &[contexts::FileContext]) -> String {
+    let mut text = String::new();
     let contexts: Vec<String> = module
         .types
         .iter()
@@ -350,13 +360,13 @@ fn finish(
         .collect();
     for entry in entries {
         if let Some(context) = contexts.get(entry.of) {
-            module.file_contexts.push_str(&entry.expression);
-            module.file_contexts.push(' ');
-            module.file_contexts.push_str(context);
-            module.file_contexts.push('\n');
+            text.push_str(&entry.expression);
+            text.push(' ');
+            text.push_str(context);
+            text.push('\n');
         }
     }
-    module
+    text
 }
 
 /// The paths that file and process rules name, and what leads to them.

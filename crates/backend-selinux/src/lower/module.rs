@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use gambeson_matcher::CompiledPolicy;
 use gambeson_policy_model::Verdict;
 
+use super::classes::TypeId;
+use super::space::Space;
 use super::subject::Access;
 
 /// A module, not yet compiled or loaded.
@@ -18,6 +21,8 @@ pub struct Module {
     pub(crate) role: String,
     pub(crate) level: Option<String>,
     pub(crate) whole: bool,
+    pub(crate) space: Space,
+    pub(crate) of_cell: Vec<Option<TypeId>>,
 }
 
 /// Where a name is found.
@@ -81,6 +86,26 @@ impl Module {
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// The type of a path, without a reader of file contexts. `None` where files keep the labels they have.
+    #[must_use]
+    pub fn type_of(&self, path: &[u8]) -> Option<&ObjectType> {
+        let cell = self.space.cell_of(path)?;
+        self.types.get(self.of_cell.get(cell).copied()??)
+    }
+
+    /// The domain of a workload's processes that run a program.
+    #[must_use]
+    pub fn domain_of(
+        &self,
+        workload: &str,
+        compiled: &CompiledPolicy,
+        program: &[u8],
+    ) -> Option<&Domain> {
+        let class = compiled.tables().sources.find(program);
+        let mut own = self.domains.iter();
+        own.find(|domain| domain.workload == workload && domain.class == class)
     }
 
     /// The domain with this name.

@@ -21,7 +21,7 @@ pub(crate) type PatternId = u32;
 pub(crate) type Positions = Vec<u32>;
 
 /// Patterns as one nondeterministic automaton. A position is a step of an alternative, or its end.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Patterns {
     texts: Vec<String>,
     /// `None` at an alternative's end.

@@ -16,7 +16,7 @@ use super::tries::{Named, is_resolved};
 pub(crate) type CellId = usize;
 
 /// The paths below a directory, up to the next directory that a rule names.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Region {
     /// The directory with its slash.
     pub(crate) directory: Vec<u8>,
@@ -27,7 +27,7 @@ pub(crate) struct Region {
 }
 
 /// What is below a directory and matched by these patterns and no others.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Overlap {
     pub(crate) patterns: Vec<PatternId>,
     /// The cell of direct children, if there can be any.
@@ -40,7 +40,7 @@ pub(crate) struct Overlap {
 }
 
 /// All paths.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Space {
     pub(crate) patterns: Patterns,
     pub(crate) regions: Vec<Region>,

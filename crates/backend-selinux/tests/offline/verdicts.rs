@@ -41,6 +41,12 @@ fn soak(name: &str, from: u64, wanted: usize, each: usize) -> Result<(), Box<dyn
         for path in &paths {
             let newer = node.contexts.of_by_depth(path.as_bytes());
             assert_eq!(newer, Some(types[path].as_str()), "seed {seed}: {path}");
+            let own = node.module.type_of(path.as_bytes());
+            assert_eq!(
+                own.map(|of| &of.name),
+                Some(&types[path]),
+                "seed {seed}: {path}"
+            );
             let domains = node.module.domains();
             let domain = &domains[random.below(domains.len())];
             node.check(seed, domain, path, &types[path]);
