@@ -208,7 +208,7 @@ fn processes(
     ));
     writer.line(&format!("(allow {domain} @_processes @_always)"));
     if let Some((_, verdicts)) = verdicts_of(others.proc_rows) {
-        for (access, name, audit) in GROUPS
+        for (access, name, _) in GROUPS
             .iter()
             .filter(|(access, ..)| *access != Access::MapExec)
         {
@@ -217,10 +217,19 @@ fn processes(
                 writer.line(&format!("(allow {domain} @_processes @_{name})"));
             }
             if verdict == Verdict::Audit {
-                writer.line(&format!("(auditallow {domain} @_processes @_{audit})"));
+                // Not of pipes, which are labelled like processes and have no name.
+                let told = if *access == Access::Read {
+                    "open"
+                } else {
+                    "write append setattr"
+                };
+                writer.line(&format!(
+                    "(auditallow {domain} @_processes (file ({told})))"
+                ));
             }
         }
     }
+    writer.line(&format!("(allow {domain} @_processes @_add)"));
     // Pipes have no name.
     writer.line(&format!(
         "(allow {domain} @_processes (fifo_file (read write append getattr setattr ioctl lock open)))"

@@ -146,7 +146,7 @@ pub fn lower(
         Some(base) => top::end(&mut writer, base, &entries),
     }
     let mut module = finish(
-        writer, options, &classes, &policies, &policy_of, &entries, domains, space,
+        writer, options, &classes, &policies, &policy_of, domains, space,
     );
     module.of_cell = classes.of_cell;
     module.file_contexts = file_contexts(&module, &entries);
