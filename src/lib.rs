@@ -27,10 +27,13 @@
 //!
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
 //! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
-//! carry out; with the feature `bpf-lsm`, `gambeson::bpf_lsm` has the kernel do it.
+//! carry out; with the feature `bpf-lsm`, `gambeson::bpf_lsm` has the kernel do it, and `gambeson::selinux`
+//! lowers policies to SELinux modules.
 
 #[cfg(feature = "bpf-lsm")]
 pub use gambeson_backend_bpflsm as bpf_lsm;
+#[cfg(feature = "selinux")]
+pub use gambeson_backend_selinux as selinux;
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 

@@ -32,11 +32,13 @@
 
 mod enforceability;
 mod event;
+mod life;
 mod lower;
 mod support;
 
 pub use enforceability::enforceability;
 pub use event::{AvcError, AvcRecord, SelinuxEvent, explain};
+pub use life::{Applied, BinaryPolicy, Change, Labelling, LifeError, bind_next_exec, probe};
 pub use lower::{
     Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, lower,
 };
