@@ -28,12 +28,15 @@
 //! This crate is a façade: [`policy_model`] holds the policies and the vocabulary, [`matcher`] the
 //! compiler and the reference evaluator that it is tested against. The verdict is the caller's to
 //! carry out, or a kernel's: `gambeson::apparmor` lowers policies to AppArmor profiles and loads them (feature
-//! `apparmor`, on by default), `gambeson::bpf_lsm` does it with BPF programs (feature `bpf-lsm`).
+//! `apparmor`, on by default), `gambeson::selinux` to SELinux modules (feature `selinux`, on by default),
+//! `gambeson::bpf_lsm` does it with BPF programs (feature `bpf-lsm`).
 
 #[cfg(feature = "apparmor")]
 pub use gambeson_backend_apparmor as apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub use gambeson_backend_bpflsm as bpf_lsm;
+#[cfg(feature = "selinux")]
+pub use gambeson_backend_selinux as selinux;
 pub use gambeson_insight::{analysis, explain, policy_test, replay};
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;

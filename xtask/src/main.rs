@@ -32,6 +32,9 @@ cargo xtask soak --kernel-walk [--events N] [--seed N]
 cargo xtask soak --kernels [--events N] [--seed N]
                                             hold kernels in virtual machines to the reference
                                             evaluator (default: 1000000 operations)
+cargo xtask soak --selinux [--events N] [--seed N]
+                                            hold compiled SELinux modules to the reference evaluator
+                                            (default: 1000000 paths; needs secilc and checkpolicy)
 cargo xtask bpf [--check]                   build the BPF object with clang 14, or compare the one
                                             that is kept with what its source gives
 cargo xtask kernel ...                      what kernels prove, and what enforcement costs in them;
@@ -82,6 +85,7 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
             let mut out = std::io::stdout().lock();
             Ok(conformance::command_line::run(options, &root(), &mut out)?)
         }
+        ["soak", "--selinux", options @ ..] => run_selinux_soak(options),
         ["soak", options @ ..] => run_soak(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -156,6 +160,13 @@ fn run_kernel_walk(_: &[&str]) -> Result<bool, Error> {
     Err("the walk in the kernel needs the feature `bpf-lsm`: \
          cargo run --release --package xtask --features bpf-lsm -- soak --kernel-walk"
         .into())
+}
+
+fn run_selinux_soak(options: &[&str]) -> Result<bool, Error> {
+    let (paths, seed) = soak_options(options, 1_000_000)?;
+    println!("soak: SELinux modules, seed {seed}, {paths} paths");
+    std::io::stdout().flush()?;
+    Ok(soak::selinux::soak(&root(), seed, paths)?)
 }
 
 #[cfg(feature = "bpf-lsm")]

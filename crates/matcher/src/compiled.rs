@@ -76,6 +76,16 @@ impl CompiledPolicy {
         self.provenance.shape(id)
     }
 
+    /// The pattern of the rule with this id, as written; where the workload's root is known, with the
+    /// links in its literal directories resolved. `None` for a rule that has no pattern.
+    ///
+    /// The tables hold patterns as automata. Mechanisms that have patterns of their own translate this
+    /// text, and ask [`CompiledPolicy::decide`] what it comes to.
+    #[must_use]
+    pub fn pattern(&self, id: RuleId) -> Option<&str> {
+        self.provenance.pattern(id)
+    }
+
     /// Every rule, in the order of ids.
     pub fn rules(&self) -> impl Iterator<Item = (RuleId, RuleInfo<'_>)> {
         (0..self.tables.head.rules)

@@ -4,6 +4,7 @@
 pub mod apparmor;
 #[cfg(feature = "bpf-lsm")]
 pub mod kernel;
+pub mod selinux;
 mod shrink;
 
 use std::fmt;
