@@ -15,10 +15,10 @@ pub(super) enum About {
     Other,
 }
 
-/// The path of what a record names. The kernel gives an empty name, or one without a slash before it,
-/// to what it could not resolve.
+/// The path of what a record names. What the kernel could not resolve has an empty name, one without a
+/// slash before it, or one such as `/memfd:x//deleted`.
 fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
-    match name {
+    let path = match name {
         // Directories are told with a slash behind.
         Some(name) if name.len() > 1 => {
             let bare = name.strip_suffix(b"/").unwrap_or(name);
@@ -26,6 +26,11 @@ fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
         }
         Some(name) => EventPath::new(name.clone()),
         None => EventPath::UNRESOLVABLE,
+    };
+    if path.is_resolved() {
+        path
+    } else {
+        EventPath::UNRESOLVABLE
     }
 }
 
