@@ -206,6 +206,14 @@ mod tests {
         let nowhere = Operation::Read {
             path: EventPath::UNRESOLVABLE,
         };
+        let in_memory = Operation::Exec {
+            path: EventPath::UNRESOLVABLE,
+            args: Vec::new(),
+        };
+        assert_eq!(
+            about(r#"operation="exec" name="/memfd:x//deleted" requested_mask="x""#),
+            About::Model(vec![in_memory])
+        );
         assert_eq!(
             about(
                 r#"operation="open" info="Failed name lookup - disconnected path" error=-13 name="/x" requested_mask="r""#
