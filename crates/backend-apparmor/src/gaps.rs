@@ -243,10 +243,20 @@ fn of_mechanism(
             "executing programs that a profile of their own judges, under no_new_privs",
             "the kernel refuses to change the profile then",
         ));
-        gaps.push(Gap::of_policy(
+        if facts.denies_files {
+            gaps.push(Gap::of_policy(
+                Outcome::Stricter,
+                "executing programs that the profile they lead to may not read or map",
+                "the kernel maps a program under the profile that it changes to",
+            ));
+        }
+    }
+    if denies(Class::File) {
+        gaps.push(Gap::of_class(
+            Class::File,
             Outcome::Stricter,
-            "executing programs that a profile of their own judges and may not read or map",
-            "the kernel maps a program under the profile that it changes to",
+            "descriptors that are open when the profile changes or is replaced",
+            "the kernel judges them again when they are used",
         ));
     }
     if facts.denies {
