@@ -34,6 +34,9 @@ fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
     }
 }
 
+/// Families that only the kernel has names for (`include/linux/socket.h`).
+const FAMILIES: [(&str, u32); 3] = [("qipcrtr", 42), ("smc", 43), ("mctp", 45)];
+
 impl Record {
     /// The object's path. Of what it could not resolve, the kernel gives what it has.
     fn object(&self) -> EventPath<'static> {
@@ -104,7 +107,11 @@ impl Record {
     }
 
     fn socket(&self) -> Option<Socket> {
-        let family = Socket::family_from_name(self.family.as_deref()?)?;
+        let name = self.family.as_deref()?;
+        let newer = FAMILIES.iter().find(|(known, _)| *known == name);
+        let family = newer
+            .map(|(_, number)| *number)
+            .or_else(|| Socket::family_from_name(name))?;
         let kind = Socket::type_from_name(self.socket_type.as_deref()?)?;
         Some(Socket::new(family, kind, self.protocol.unwrap_or(0)))
     }
