@@ -158,6 +158,21 @@ fn ways(what: &str) -> &'static [&'static str] {
             "receive",
             "receive-write",
             "pidfd-getfd",
+            // The ring is a descriptor, and its thread goes on as who opened it.
+            "io-uring-open-polled",
+        ],
+        "objects whose path can't be computed" => &[
+            "reopen-memfd",
+            "reopen-memfd-write",
+            "exec-memfd",
+            "exec-memfd-proc",
+            "mmap-exec-memfd",
+            "reopen-deleted",
+            "reopen-deleted-write",
+            "exec-deleted",
+            "open-tree",
+            "open-tree-write",
+            "open-temporary",
         ],
         "by which rule a directory above a path may not be renamed" => &[
             "rename",
