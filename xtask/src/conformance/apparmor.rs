@@ -174,6 +174,7 @@ fn ways(what: &str) -> &'static [&'static str] {
             "open-tree-write",
             "open-temporary",
         ],
+        "mounts that give files other paths" => &["move-mount", "open-tree", "open-tree-write"],
         "by which rule a directory above a path may not be renamed" => &[
             "rename",
             "rename-exchange",

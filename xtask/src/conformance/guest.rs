@@ -240,7 +240,9 @@ impl Room<'_> {
         let rule = expected.rule.as_deref().or(got.rule.as_deref());
         let operations = operations(step);
         let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
-        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, staging.way));
+        let mut ways: Vec<&str> = step.first.iter().map(|first| first.way.as_str()).collect();
+        ways.push(staging.way);
+        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, &ways));
         if got.verdict == expected.verdict && same_cause {
             let belied = concerned.find(|gap| gap.is_belied(expected.verdict, got.verdict));
             if let Some(gap) = belied {
