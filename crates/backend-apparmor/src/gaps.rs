@@ -115,6 +115,14 @@ fn of_rules(support: &Support, compiled: &CompiledPolicy) -> Vec<Gap> {
             ),
             _ => {}
         }
+        if info.class == Class::File && shape.owner_only {
+            gap(
+                Outcome::Looser,
+                "`ownerOnly` on new names",
+                "AppArmor takes who makes a name for its owner, and doesn't look at the directory"
+                    .to_owned(),
+            );
+        }
         if matches!(info.class, Class::File | Class::Process) {
             if shape.no_tty {
                 gap(

@@ -174,6 +174,16 @@ fn ways(what: &str) -> &'static [&'static str] {
             "open-tree-write",
             "open-temporary",
         ],
+        "`ownerOnly` on new names" => &[
+            "open-create",
+            "creat",
+            "mknod",
+            "mknod-file",
+            "mkfifo",
+            "mkdir",
+            "symlink",
+            "unix-bind",
+        ],
         "mounts that give files other paths" => &["move-mount", "open-tree", "open-tree-write"],
         "by which rule a directory above a path may not be renamed" => &[
             "rename",

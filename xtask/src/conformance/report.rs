@@ -212,6 +212,14 @@ pub fn unreal_gaps(lines: &[Line]) -> Vec<Line> {
     for ((column, _, gap), shown) in &seen {
         *real.entry((column.clone(), gap.what.as_str())).or_default() |= *shown;
     }
+    // It may have shown where no rule decides.
+    for line in lines {
+        if let Some(gap) = &line.gap
+            && let Some(shown) = real.get_mut(&(column(line), gap.what.as_str()))
+        {
+            *shown = true;
+        }
+    }
     real.into_iter()
         .filter(|(_, shown)| !shown)
         .map(|(((carrier, kernel), what), _)| Line {
