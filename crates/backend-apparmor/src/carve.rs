@@ -259,6 +259,9 @@ fn unstepped(seqs: &[Seq], places: &Places) -> Vec<Seq> {
 /// How many braces may be opened within one another; the parser takes less than 50.
 const DEPTH: usize = 30;
 
+/// How many bytes alternatives may have together; the parser takes less than 16 KiB for one path.
+pub(crate) const LENGTH: usize = 3_000;
+
 impl Carved {
     /// Takes nodes out that nothing is left behind.
     fn prune(&mut self) {
@@ -342,14 +345,21 @@ impl Carved {
             quote::write(&mut text, rest, Behind::Alternative);
             alternatives.push(text);
         }
+        let mut length: usize = alternatives.iter().map(String::len).sum();
         for (byte, below) in &left.next {
             path.push(*byte);
-            if depth >= DEPTH {
+            if depth >= DEPTH || length > LENGTH {
                 hoisted.push((*below, path.clone()));
             } else {
                 let mut text = String::new();
+                let before = hoisted.len();
                 quote::write_byte(&mut text, *byte);
-                if self.write(&mut text, *below, depth + 1, path, hoisted) {
+                let written = self.write(&mut text, *below, depth + 1, path, hoisted);
+                if length + text.len() > LENGTH {
+                    hoisted.truncate(before);
+                    hoisted.push((*below, path.clone()));
+                } else if written {
+                    length += text.len();
                     alternatives.push(text);
                 }
             }

@@ -115,6 +115,14 @@ fn of_rules(support: &Support, compiled: &CompiledPolicy) -> Vec<Gap> {
             ),
             _ => {}
         }
+        if info.class == Class::File && shape.owner_only {
+            gap(
+                Outcome::Looser,
+                "`ownerOnly` on new names",
+                "AppArmor takes who makes a name for its owner, and doesn't look at the directory"
+                    .to_owned(),
+            );
+        }
         if matches!(info.class, Class::File | Class::Process) {
             if shape.no_tty {
                 gap(
@@ -224,6 +232,24 @@ fn of_mechanism(
             ));
         }
     }
+    for class in [Class::File, Class::Process] {
+        if judged(class) {
+            gaps.push(Gap::of_class(
+                class,
+                passes(class),
+                "descriptors that a process without a profile opened",
+                "the kernel takes them for handed over on purpose, and judges no further use of them",
+            ));
+        }
+    }
+    if denies(Class::File) {
+        gaps.push(Gap::of_class(
+            Class::File,
+            Outcome::NotReported,
+            "by which rule a directory above a path may not be renamed",
+            "a record tells the directory, and not what lies below it",
+        ));
+    }
     if judged(Class::Process) {
         gaps.push(Gap::of_class(
             Class::Process,
@@ -243,10 +269,20 @@ fn of_mechanism(
             "executing programs that a profile of their own judges, under no_new_privs",
             "the kernel refuses to change the profile then",
         ));
-        gaps.push(Gap::of_policy(
+        if facts.denies_files {
+            gaps.push(Gap::of_policy(
+                Outcome::Stricter,
+                "executing programs that the profile they lead to may not read or map",
+                "the kernel maps a program under the profile that it changes to",
+            ));
+        }
+    }
+    if denies(Class::File) {
+        gaps.push(Gap::of_class(
+            Class::File,
             Outcome::Stricter,
-            "executing programs that a profile of their own judges and may not read or map",
-            "the kernel maps a program under the profile that it changes to",
+            "descriptors that are open when the profile changes or is replaced",
+            "the kernel judges them again when they are used",
         ));
     }
     if facts.denies {

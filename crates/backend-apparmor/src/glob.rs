@@ -126,6 +126,51 @@ pub(crate) fn accepts(seqs: &[Seq], places: &Places) -> bool {
         .any(|(seq, item)| seqs.get(*seq).is_some_and(|seq| seq.len() == *item))
 }
 
+/// The bytes that a glob begins with, and those that it ends with but for a directory's slash.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ends {
+    prefix: Vec<u8>,
+    suffix: Vec<u8>,
+}
+
+impl Ends {
+    pub(crate) fn of(seq: &Seq) -> Self {
+        let byte = |tok: &Tok| match tok {
+            Tok::Byte(byte) => Some(*byte),
+            _ => None,
+        };
+        let mut suffix: Vec<u8> = seq
+            .iter()
+            .rev()
+            .skip_while(|tok| **tok == Tok::End)
+            .map_while(byte)
+            .collect();
+        suffix.reverse();
+        Self {
+            prefix: seq.iter().map_while(byte).collect(),
+            suffix,
+        }
+    }
+
+    /// Whether the glob may match the path, with or without a slash at its end.
+    pub(crate) fn may_match(&self, path: &[u8]) -> bool {
+        path.starts_with(&self.prefix) && path.ends_with(&self.suffix)
+    }
+
+    /// Whether some path may match both.
+    pub(crate) fn may_intersect(&self, other: &Self) -> bool {
+        let prefixes =
+            self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let suffixes = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
+        prefixes && suffixes
+    }
+}
+
+/// Whether a glob matches the file or the directory of a name.
+pub(crate) fn matches_name(seq: &Seq, name: &[u8]) -> bool {
+    matches(seq, name) || matches(seq, &[name, b"/"].concat())
+}
+
 /// Whether a glob matches a path.
 pub(crate) fn matches(seq: &Seq, path: &[u8]) -> bool {
     let seqs = std::slice::from_ref(seq);

@@ -5,7 +5,7 @@ use gambeson_matcher::tables::trie::Trie;
 use gambeson_matcher::{CompiledPolicy, ObjectKind};
 use gambeson_policy_model::{Action, Class, Event, Glob, RuleId, Verdict};
 
-use crate::glob::{self, Seq};
+use crate::glob::{self, Ends, Seq};
 
 /// What is asked of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,10 +60,23 @@ pub(crate) struct Value {
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     pub(crate) seq: Seq,
+    ends: Ends,
     pub(crate) rule: RuleId,
     pub(crate) effect: Effect,
     pub(crate) sourced: bool,
     pub(crate) execname: bool,
+}
+
+impl Pattern {
+    /// Whether it matches the file or the directory of a name.
+    pub(crate) fn matches(&self, name: &[u8]) -> bool {
+        self.ends.may_match(name) && glob::matches_name(&self.seq, name)
+    }
+
+    /// Whether some path matches both.
+    pub(crate) fn intersects(&self, other: &Self) -> bool {
+        self.ends.may_intersect(&other.ends) && glob::intersect(&self.seq, &other.seq)
+    }
 }
 
 /// What a rule says of an event.
@@ -272,6 +285,7 @@ impl<'c> Judge<'c> {
                 )
             };
             found.extend(seqs.into_iter().map(|seq| Pattern {
+                ends: Ends::of(&seq),
                 seq,
                 rule: glob.rule,
                 effect,

@@ -177,12 +177,7 @@ pub(crate) fn divide(
             let plain = inside
                 .and_then(|inside| zones.get(inside))
                 .is_some_and(|zone| zone.value.says == value.says && zone.target == target);
-            let directories = judge.ask.of_directories();
-            let touched = judge.patterns.iter().any(|pattern| {
-                crate::glob::matches(&pattern.seq, name)
-                    || (directories
-                        && crate::glob::matches(&pattern.seq, &[name, &b"/"[..]].concat()))
-            });
+            let touched = judge.patterns.iter().any(|pattern| pattern.matches(name));
             if !plain || touched || name == b"/" {
                 let zone = Zone {
                     path: name.clone(),

@@ -147,6 +147,50 @@ fn ways(what: &str) -> &'static [&'static str] {
             "unix-send-connected",
         ],
         "programs that are run as the interpreter of a script" => &["script"],
+        "descriptors that a process without a profile opened" => &[
+            "mmap-exec",
+            "mmap-exec-shared",
+            "mmap-exec-only",
+            "mmap-exec-implied",
+            "mprotect-exec",
+            "mmap-shared-write",
+            "mprotect-shared-write",
+            "receive",
+            "receive-write",
+            "pidfd-getfd",
+            // The ring is a descriptor, and its thread goes on as who opened it.
+            "io-uring-open-polled",
+        ],
+        "objects whose path can't be computed" => &[
+            "reopen-memfd",
+            "reopen-memfd-write",
+            "exec-memfd",
+            "exec-memfd-proc",
+            "mmap-exec-memfd",
+            "reopen-deleted",
+            "reopen-deleted-write",
+            "exec-deleted",
+            "open-tree",
+            "open-tree-write",
+            "open-temporary",
+        ],
+        "`ownerOnly` on new names" => &[
+            "open-create",
+            "creat",
+            "mknod",
+            "mknod-file",
+            "mkfifo",
+            "mkdir",
+            "symlink",
+            "unix-bind",
+        ],
+        "mounts that give files other paths" => &["move-mount", "open-tree", "open-tree-write"],
+        "by which rule a directory above a path may not be renamed" => &[
+            "rename",
+            "rename-exchange",
+            "rename-noreplace",
+            "rename-whiteout",
+        ],
         _ => &[],
     }
 }
@@ -169,7 +213,14 @@ impl Carrier for AppArmorCarrier {
         let report = AppArmor::enforceability(self.enforcer.support(), policy);
         let mut gaps = Vec::new();
         for gap in report.gaps() {
-            let classes: &[&str] = gap.class.map_or(&[], operations);
+            // More than a rule of sockets says is denied to those that no rule names, too.
+            let class = gap
+                .rule
+                .and_then(|id| policy.rule(id))
+                .map(|rule| rule.class);
+            let beyond =
+                class.filter(|class| *class == Class::Network && gap.outcome == Outcome::Stricter);
+            let classes: &[&str] = gap.class.or(beyond).map_or(&[], operations);
             let operations = classes.iter().map(|name| Some((*name).to_owned()));
             let operations: Vec<Option<String>> = operations.collect();
             let operations = if operations.is_empty() {
@@ -194,6 +245,17 @@ impl Carrier for AppArmorCarrier {
                     what: format!("{}: {}", gap.what, gap.reason),
                 });
             }
+        }
+        // What the policy says in AppArmor's own words is no part of the model.
+        if policy.apparmor().next().is_some() {
+            let everything = ["exec", "map_exec", "read", "write", "socket", "capability"];
+            gaps.extend(everything.map(|operation| Gap {
+                rule: None,
+                operation: Some(operation.to_owned()),
+                ways: Vec::new(),
+                direction: Direction::Stricter,
+                what: "the policy's own AppArmor rules".to_owned(),
+            }));
         }
         gaps
     }

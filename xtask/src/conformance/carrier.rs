@@ -52,14 +52,15 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether it speaks of this rule, or of these operations, done in this way.
+    /// Whether it speaks of this rule, or of these operations, done in one of these ways.
     #[must_use]
-    pub fn concerns(&self, rule: Option<&str>, operations: &[&str], way: &str) -> bool {
+    pub fn concerns(&self, rule: Option<&str>, operations: &[&str], ways: &[&str]) -> bool {
         let of_rule = self.rule.is_some() && self.rule.as_deref() == rule;
         let of_operation = self.operation.as_deref();
         let of_operation = of_operation.is_some_and(|own| operations.contains(&own));
         let of_policy = self.rule.is_none() && self.operation.is_none() && !self.ways.is_empty();
-        let in_way = self.ways.is_empty() || self.ways.iter().any(|own| own == way);
+        let in_way =
+            self.ways.is_empty() || self.ways.iter().any(|own| ways.contains(&own.as_str()));
         in_way && (of_rule || of_operation || of_policy)
     }
 
@@ -185,25 +186,25 @@ mod tests {
     #[test]
     fn a_gap_concerns_its_rule_or_its_operations_in_its_ways() {
         let of_rule = gap(Direction::Looser);
-        assert!(of_rule.concerns(Some("p file.matchPaths[0]"), &[], "open"));
-        assert!(!of_rule.concerns(Some("q"), &[], "open"));
+        assert!(of_rule.concerns(Some("p file.matchPaths[0]"), &[], &["open"]));
+        assert!(!of_rule.concerns(Some("q"), &[], &["open"]));
         let of_all = Gap {
             rule: None,
             ..gap(Direction::Unenforced)
         };
-        assert!(!of_all.concerns(None, &["dns"], "dns-tcp"));
+        assert!(!of_all.concerns(None, &["dns"], &["dns-tcp"]));
         let of_dns = Gap {
             operation: Some("dns".to_owned()),
             ..of_all.clone()
         };
-        assert!(of_dns.concerns(None, &["dns"], "dns-tcp"));
-        assert!(!of_dns.concerns(None, &["read"], "open"));
+        assert!(of_dns.concerns(None, &["dns"], &["dns-tcp"]));
+        assert!(!of_dns.concerns(None, &["read"], &["open"]));
         let of_xattrs = Gap {
             ways: vec!["setxattr".to_owned()],
             ..of_all
         };
-        assert!(of_xattrs.concerns(None, &["write"], "setxattr"));
-        assert!(!of_xattrs.concerns(None, &["write"], "chmod"));
+        assert!(of_xattrs.concerns(None, &["write"], &["setxattr"]));
+        assert!(!of_xattrs.concerns(None, &["write"], &["chmod"]));
     }
 
     #[test]

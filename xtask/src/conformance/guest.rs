@@ -89,6 +89,7 @@ impl Line {
             "expected": self.expected,
             "got": self.got,
             "rule": self.rule,
+            "way": self.way,
             "gap": self.gap.as_ref().map(|gap| &gap.what),
             "ok": self.ok,
         })
@@ -235,10 +236,13 @@ impl Room<'_> {
         let own = matches!(got.cause.as_str(), "mount" | "engine");
         let same_cause =
             unseen || own || (got.rule == expected.rule && got.cause == expected.cause);
-        let rule = expected.rule.as_deref();
+        // What a rule reports too much is a matter of that rule's gaps.
+        let rule = expected.rule.as_deref().or(got.rule.as_deref());
         let operations = operations(step);
         let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
-        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, staging.way));
+        let mut ways: Vec<&str> = step.first.iter().map(|first| first.way.as_str()).collect();
+        ways.push(staging.way);
+        let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, &ways));
         if got.verdict == expected.verdict && same_cause {
             let belied = concerned.find(|gap| gap.is_belied(expected.verdict, got.verdict));
             if let Some(gap) = belied {

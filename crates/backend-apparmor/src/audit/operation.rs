@@ -15,10 +15,10 @@ pub(super) enum About {
     Other,
 }
 
-/// The path of what a record names. The kernel gives an empty name, or one without a slash before it,
-/// to what it could not resolve.
+/// The path of what a record names. What the kernel could not resolve has an empty name, one without a
+/// slash before it, or one such as `/memfd:x//deleted`.
 fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
-    match name {
+    let path = match name {
         // Directories are told with a slash behind.
         Some(name) if name.len() > 1 => {
             let bare = name.strip_suffix(b"/").unwrap_or(name);
@@ -26,8 +26,16 @@ fn path(name: Option<&Vec<u8>>) -> EventPath<'static> {
         }
         Some(name) => EventPath::new(name.clone()),
         None => EventPath::UNRESOLVABLE,
+    };
+    if path.is_resolved() {
+        path
+    } else {
+        EventPath::UNRESOLVABLE
     }
 }
+
+/// Families that only the kernel has names for (`include/linux/socket.h`).
+const FAMILIES: [(&str, u32); 3] = [("qipcrtr", 42), ("smc", 43), ("mctp", 45)];
 
 impl Record {
     /// The object's path. Of what it could not resolve, the kernel gives what it has.
@@ -99,7 +107,11 @@ impl Record {
     }
 
     fn socket(&self) -> Option<Socket> {
-        let family = Socket::family_from_name(self.family.as_deref()?)?;
+        let name = self.family.as_deref()?;
+        let newer = FAMILIES.iter().find(|(known, _)| *known == name);
+        let family = newer
+            .map(|(_, number)| *number)
+            .or_else(|| Socket::family_from_name(name))?;
         let kind = Socket::type_from_name(self.socket_type.as_deref()?)?;
         Some(Socket::new(family, kind, self.protocol.unwrap_or(0)))
     }
@@ -201,6 +213,14 @@ mod tests {
         let nowhere = Operation::Read {
             path: EventPath::UNRESOLVABLE,
         };
+        let in_memory = Operation::Exec {
+            path: EventPath::UNRESOLVABLE,
+            args: Vec::new(),
+        };
+        assert_eq!(
+            about(r#"operation="exec" name="/memfd:x//deleted" requested_mask="x""#),
+            About::Model(vec![in_memory])
+        );
         assert_eq!(
             about(
                 r#"operation="open" info="Failed name lookup - disconnected path" error=-13 name="/x" requested_mask="r""#

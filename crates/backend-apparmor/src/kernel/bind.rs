@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::process::{Child, Command};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use gambeson_policy_model::EventPath;
 use thiserror::Error;
@@ -15,6 +16,11 @@ use thiserror::Error;
 use super::enforcer::Applied;
 use super::places::Places;
 use crate::audit::{Occurrence, Record};
+
+/// How long a process may take to come under its profile.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// When a command comes under the profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -157,18 +163,28 @@ impl Applied {
         Occurrence::of(record, source, self.policy())
     }
 
+    /// Asks the kernel for the profile. The kernel lets whoever started a process go on a moment before
+    /// the process takes its new profile.
     fn check(&self, mut child: Child) -> Result<Bound, BindError> {
-        let label = label_in(&self.places, child.id());
-        let Some(label) = label else {
-            return Ok(Bound { child, label: None });
+        let deadline = Instant::now() + PATIENCE;
+        let label = loop {
+            let Some(label) = label_in(&self.places, child.id()) else {
+                return Ok(Bound { child, label: None });
+            };
+            let name = name_in(&label);
+            if self.profile().section(name).is_some() {
+                let label = Some(name.to_owned());
+                return Ok(Bound { child, label });
+            }
+            // One that has ended is under what it was under before it was executed, or nothing.
+            if has_ended(&self.places, child.id()) {
+                return Ok(Bound { child, label: None });
+            }
+            if Instant::now() >= deadline {
+                break label;
+            }
+            thread::sleep(LOOK);
         };
-        let name = name_in(&label);
-        if self.profile().section(name).is_some() {
-            return Ok(Bound {
-                child,
-                label: Some(name.to_owned()),
-            });
-        }
         let ended = child.kill().and_then(|()| child.wait());
         ended.map_err(|source| BindError::System {
             step: "end a command that came under another profile",

@@ -21,6 +21,9 @@ pub(crate) struct Files {
     pub(crate) gaps: Vec<Gap>,
     /// Whether something may not be mapped though no rule says so. `ix` would allow it.
     pub(crate) maps_by_absence: bool,
+    /// What no rule allows or denies to be written, by the owner and by others, where rules on hard
+    /// links must say so.
+    pub(crate) holes: [Option<Vec<String>>; 2],
 }
 
 /// One question, divided into zones.
@@ -39,6 +42,7 @@ pub(crate) fn files(compiled: &CompiledPolicy, sections: &Sections, number: usiz
         file: Lines::default(),
         gaps: Vec::new(),
         maps_by_absence: false,
+        holes: [None, None],
     };
     let Some(section) = sections.all.get(number) else {
         return files;
@@ -67,6 +71,7 @@ pub(crate) fn files(compiled: &CompiledPolicy, sections: &Sections, number: usiz
             divided.write(&mut files);
             if ask == Ask::Write {
                 divided.deny_above(compiled, &mut files);
+                divided.find_holes(&mut files);
             }
             if ask == Ask::Map {
                 files.maps_by_absence |= divided.has_holes();
@@ -213,11 +218,7 @@ impl Divided<'_, '_> {
         }
         let cuts: Vec<Cut> = cuts
             .into_iter()
-            .filter(|cut| {
-                cut.shape != Shape::Exact
-                    || glob::matches(&pattern.seq, &cut.path)
-                    || glob::matches(&pattern.seq, &[&cut.path, &b"/"[..]].concat())
-            })
+            .filter(|cut| cut.shape != Shape::Exact || pattern.matches(&cut.path))
             .collect();
         let seqs = std::slice::from_ref(&pattern.seq);
         let start = glob::start(seqs);
@@ -327,7 +328,7 @@ impl Divided<'_, '_> {
         };
         for grant in of(Effect::Grant, true) {
             for deny in of(Effect::Deny, false) {
-                if glob::intersect(&grant.seq, &deny.seq) {
+                if grant.intersects(deny) {
                     files.gaps.push(Gap::of_rule(
                         grant.rule,
                         Outcome::Stricter,
@@ -361,12 +362,50 @@ impl Divided<'_, '_> {
                     .iter()
                     .filter(|pattern| pattern.effect == Effect::Watch)
                 {
-                    if glob::intersect(&grant.seq, &watch.seq) {
+                    if grant.intersects(watch) {
                         files.gaps.push(Gap::of_rule(
                             watch.rule,
                             Outcome::NotReported,
                             "files that only a pattern grants",
                             "the common part of two patterns is no glob",
+                        ));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where too much may be written for rules on hard links to name it, they name what may not.
+    fn find_holes(&self, files: &mut Files) {
+        let mut texts = Vec::new();
+        let role = |number: usize, zone: &Zone| {
+            if self.is_hole(number, zone) {
+                Role::Want
+            } else {
+                Role::Stop
+            }
+        };
+        let sides = [(Who::Other, true), (Who::Owner, false)];
+        for (side, (not, owner)) in files.holes.iter_mut().zip(sides) {
+            if self.who == not || files.file.links_are_few(owner) {
+                continue;
+            }
+            if texts.is_empty() {
+                spread(&self.zones, role, |_, zone, cuts| {
+                    let named_root = zone.shape == Shape::Exact && zone.path == b"/";
+                    let rest = rest_of(zone.shape, !named_root);
+                    texts.extend(carve(&zone.path, vec![rest], &cuts).texts());
+                });
+            }
+            *side = Some(texts.clone());
+            if !texts.is_empty() {
+                for pattern in &self.judge.patterns {
+                    if pattern.effect == Effect::Grant {
+                        files.gaps.push(Gap::of_rule(
+                            pattern.rule,
+                            Outcome::Stricter,
+                            "hard links to files that only a pattern grants",
+                            "rules on links name what may not be written, and can't leave a pattern out",
                         ));
                     }
                 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use gambeson_policy_model::RuleId;
 
+use crate::carve::LENGTH;
 use crate::judge::{Ask, Says};
 use crate::quote::{as_path, without_nul};
 
@@ -81,47 +82,41 @@ impl Lines {
     }
 }
 
+/// Whatever has a name.
+const ANY: &str = "\"/{,**}\"";
+
 impl Lines {
+    /// Whether the rules on hard links take no more than naming all that may be written, twice.
+    pub(crate) fn links_are_few(&self, owner: bool) -> bool {
+        let allowed = self.written(&[Says::Allow, Says::Audit], owner);
+        allowed.iter().map(|text| text.len()).sum::<usize>() < LENGTH
+    }
+
+    /// The paths that may or may not be written.
+    fn written(&self, wanted: &[Says], owner: bool) -> Vec<&str> {
+        let write = (Ask::Write, 0);
+        self.lines
+            .iter()
+            .filter(|((_, says), line)| {
+                let perms = if owner { &line.owner } else { &line.other };
+                wanted.contains(says) && perms.contains(&write)
+            })
+            .map(|((text, _), _)| text.as_str())
+            .collect()
+    }
+
     /// Writes the rules on hard links: a link's old and new name both must be ones that may be
-    /// written. Each rule names all of them, since rules on single pairs would be as many as pairs.
-    pub(crate) fn write_links(&self, out: &mut String, indent: &str) {
-        let written = |wanted: &[Says], owner: bool| -> Vec<&str> {
-            let write = (Ask::Write, 0);
-            self.lines
-                .iter()
-                .filter(|((_, says), line)| {
-                    let perms = if owner { &line.owner } else { &line.other };
-                    wanted.contains(says) && perms.contains(&write)
-                })
-                .map(|((text, _), _)| text.as_str())
-                .collect()
-        };
-        let rules = |owner: bool| {
-            let allowed = any_of(&written(&[Says::Allow, Says::Audit], owner));
-            let audited = any_of(&written(&[Says::Audit], owner));
-            let denied = any_of(&written(&[Says::Deny], owner));
-            let mut rules = Vec::new();
-            if let Some(allowed) = &allowed {
-                let new = without_nul(allowed);
-                match audited {
-                    Some(audited) if audited == *allowed => {
-                        rules.push(("audit ", format!("link {new} -> {allowed}")));
-                    }
-                    Some(audited) => {
-                        rules.push(("", format!("link {new} -> {allowed}")));
-                        let new_audited = without_nul(&audited);
-                        rules.push(("audit ", format!("link {new_audited} -> {allowed}")));
-                        rules.push(("audit ", format!("link {new} -> {audited}")));
-                    }
-                    None => rules.push(("", format!("link {new} -> {allowed}"))),
-                }
-                if let Some(denied) = denied {
-                    rules.push(("audit deny ", format!("link \"/{{,**}}\" -> {denied}")));
-                }
-            }
-            rules
-        };
-        let (of_owner, of_other) = (rules(true), rules(false));
+    /// written. Rules on single pairs would be as many as pairs. So either one rule names all of them on
+    /// both sides, or all are allowed but those with a name on either side that may not be written:
+    /// `holes` are what no rule on writing denies, by owner and by others.
+    pub(crate) fn write_links(
+        &self,
+        out: &mut String,
+        indent: &str,
+        holes: [Option<&[String]>; 2],
+    ) {
+        let [of_owner, of_other] = holes;
+        let (of_owner, of_other) = (self.links(true, of_owner), self.links(false, of_other));
         if of_owner == of_other {
             for (prefix, rule) in of_owner {
                 let _ = writeln!(out, "{indent}{prefix}{rule},");
@@ -134,20 +129,77 @@ impl Lines {
             }
         }
     }
+
+    fn links(&self, owner: bool, holes: Option<&[String]>) -> Vec<(&'static str, String)> {
+        let audited = any_of(&self.written(&[Says::Audit], owner));
+        let mut rules = Vec::new();
+        let allowed = any_of(&self.written(&[Says::Allow, Says::Audit], owner));
+        match (holes, allowed.as_slice()) {
+            (None, []) => return rules,
+            (None, [allowed]) => {
+                let new = without_nul(allowed);
+                if audited != [allowed.clone()] {
+                    rules.push(("", format!("link {new} -> {allowed}")));
+                }
+                for audited in audited {
+                    let new_audited = without_nul(&audited);
+                    rules.push(("audit ", format!("link {new_audited} -> {allowed}")));
+                    rules.push(("audit ", format!("link {new} -> {audited}")));
+                }
+            }
+            _ => {
+                rules.push(("", format!("link {ANY} -> {ANY}")));
+                for audited in audited {
+                    rules.push(("audit ", format!("link {} -> {ANY}", without_nul(&audited))));
+                    rules.push(("audit ", format!("link {ANY} -> {audited}")));
+                }
+                let holes: Vec<&str> = holes
+                    .unwrap_or_default()
+                    .iter()
+                    .map(String::as_str)
+                    .collect();
+                for hole in any_of(&holes) {
+                    rules.push((
+                        "audit deny ",
+                        format!("link {} -> {ANY}", without_nul(&hole)),
+                    ));
+                    rules.push(("audit deny ", format!("link {ANY} -> {hole}")));
+                }
+            }
+        }
+        for denied in any_of(&self.written(&[Says::Deny], owner)) {
+            rules.push(("audit deny ", format!("link {ANY} -> {denied}")));
+        }
+        rules
+    }
 }
 
-/// One text for paths that any of these match. At the end of an alternative a run may be empty, so
-/// that a directory is matched with its children: no hard link is one.
-fn any_of(texts: &[&str]) -> Option<String> {
-    let rests: Vec<&str> = texts
+/// Texts for paths that any of these match, as few as the parser reads. At the end of an alternative a
+/// run may be empty, so that a directory is matched with its children: no hard link is one.
+fn any_of(texts: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rests: Vec<&str> = texts
         .iter()
         .filter_map(|text| text.strip_prefix('/'))
         .collect();
-    match rests.as_slice() {
-        [] => None,
-        [only] => Some(as_path(&format!("/{only}"))),
-        _ => Some(as_path(&format!("/{{{}}}", rests.join(",")))),
+    while !rests.is_empty() {
+        let mut length = 0;
+        let fitting = rests
+            .iter()
+            .take_while(|rest| {
+                length += rest.len() + 1;
+                length <= LENGTH
+            })
+            .count()
+            .max(1);
+        let behind = rests.split_off(fitting);
+        found.push(match rests.as_slice() {
+            [only] => as_path(&format!("/{only}")),
+            _ => as_path(&format!("/{{{}}}", rests.join(","))),
+        });
+        rests = behind;
     }
+    found
 }
 
 /// Letters for what is asked; each exec that leads elsewhere takes a rule of its own.

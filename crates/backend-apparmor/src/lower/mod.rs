@@ -100,7 +100,8 @@ pub fn lower(
         body.push_str("\n  # Files.\n");
         written.file.write(&mut body, "  ", transition, comment);
         body.push_str("\n  # Hard links: both names must be ones that may be written.\n");
-        written.file.write_links(&mut body, "  ");
+        let holes = written.holes.each_ref().map(Option::as_deref);
+        written.file.write_links(&mut body, "  ", holes);
         if features.has("network_v8") {
             body.push_str("\n  # Sockets.\n");
             gaps.extend(network::write(
