@@ -2,6 +2,7 @@
 
 use gambeson_policy_model::{Alert, Event, Labels, Verdict, Workload};
 use memchr::memmem;
+use serde::Deserialize;
 
 use super::{audit, falco, tetragon};
 use crate::explain::event_of_alert;
@@ -91,8 +92,71 @@ fn own(text: &str) -> Result<Told<'_>, String> {
     })
 }
 
+/// The fields of an alert that tell its event. Reading all of them, and keeping those that aren't
+/// known, would take several times as long.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Fields {
+    #[serde(alias = "namespaceName")]
+    namespace_name: String,
+    #[serde(alias = "labels")]
+    labels: String,
+    #[serde(rename = "ContainerID", alias = "containerID")]
+    container_id: String,
+    #[serde(alias = "containerName")]
+    container_name: String,
+    #[serde(rename = "UID", alias = "uid")]
+    uid: i32,
+    #[serde(rename = "oid")]
+    object_owner: i32,
+    #[serde(alias = "parentProcessName")]
+    parent_process_name: String,
+    #[serde(alias = "processName")]
+    process_name: String,
+    #[serde(alias = "source")]
+    source: String,
+    #[serde(alias = "operation")]
+    operation: String,
+    #[serde(alias = "resource")]
+    resource: String,
+    #[serde(alias = "data")]
+    data: String,
+    #[serde(alias = "enforcer")]
+    enforcer: String,
+    #[serde(alias = "action")]
+    action: String,
+    #[serde(alias = "result")]
+    result: String,
+    #[serde(rename = "TTY", alias = "tty")]
+    tty: String,
+}
+
+impl From<Fields> for Alert {
+    fn from(fields: Fields) -> Self {
+        let mut alert = Self::default();
+        alert.namespace_name = fields.namespace_name;
+        alert.labels = fields.labels;
+        alert.container_id = fields.container_id;
+        alert.container_name = fields.container_name;
+        alert.uid = fields.uid;
+        alert.object_owner = fields.object_owner;
+        alert.parent_process_name = fields.parent_process_name;
+        alert.process_name = fields.process_name;
+        alert.source = fields.source;
+        alert.operation = fields.operation;
+        alert.resource = fields.resource;
+        alert.data = fields.data;
+        alert.enforcer = fields.enforcer;
+        alert.action = fields.action;
+        alert.result = fields.result;
+        alert.tty = fields.tty;
+        alert
+    }
+}
+
 fn kubearmor(text: &str) -> Result<Told<'static>, String> {
-    let alert = Alert::from_kubearmor_json(text).map_err(|error| error.to_string())?;
+    let fields: Fields = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let alert = Alert::from(fields);
     if matches!(
         alert.operation.as_str(),
         "AlertThreshold" | "NetworkFirewall"
