@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use gambeson_backend_selinux::{
     Applied, LowerOptions, bind_next_exec, enforceability, lower, probe,
@@ -13,7 +13,17 @@ use gambeson_matcher::backend::{Require, Support as _};
 use gambeson_matcher::{Compile, Config};
 use gambeson_policy_model::{PolicySet, Workload};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [policies, root, program, rest @ ..] = arguments.as_slice() else {
         return Err("usage: enforce POLICIES ROOT PROGRAM [ARGUMENT]...".into());

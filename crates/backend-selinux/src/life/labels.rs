@@ -51,7 +51,8 @@ impl Labelling {
     /// Labels all files below `root` that the module has types for.
     pub(super) fn label(&mut self, module: &Module, root: &Path) -> Result<(), LifeError> {
         refuse_scripts(module, root)?;
-        // Files with several names, with the label and the name that came first.
+        // Files with several names, with the label and the name that came first. A directory has one,
+        // and shows by its second that something is mounted twice.
         let mut several: HashMap<(u64, u64), (String, PathBuf)> = HashMap::new();
         walk(root, &mut |path, seen, metadata| {
             self.looked_at += 1;
@@ -59,7 +60,7 @@ impl Labelling {
                 return Ok(());
             };
             let context = module.context_of_files(of);
-            if !metadata.is_dir() && metadata.nlink() > 1 {
+            if metadata.is_dir() || metadata.nlink() > 1 {
                 let key = (metadata.dev(), metadata.ino());
                 let first = several.entry(key);
                 let (label, first) = first.or_insert_with(|| (context.clone(), path.to_owned()));

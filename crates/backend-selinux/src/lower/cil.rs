@@ -115,6 +115,10 @@ impl Writer {
 pub(crate) struct Optional(bool);
 
 impl Writer {
+    pub(crate) const fn is_on_top(&self) -> bool {
+        self.on_top
+    }
+
     /// Begins a block that counts only where the policy below knows what it speaks of. A module that is
     /// a whole policy needs none.
     pub(crate) fn optional(&mut self, about: &str) -> Optional {

@@ -49,6 +49,42 @@ pub(crate) fn permissions(writer: &mut Writer) {
     for (name, permissions) in sets {
         writer.permissions(name, permissions);
     }
+    // One statement for all classes keeps what the compiler checks small.
+    if !writer.is_on_top() {
+        writer.line("(classpermission @_other_sockets)");
+        for name in SocketClass::Others.names() {
+            writer.line(&format!(
+                "(classpermissionset @_other_sockets ({name} ({SOCKET_JUDGED})))"
+            ));
+        }
+    }
+}
+
+/// Writes what all domains may do, whatever their policies say.
+pub(crate) fn common(writer: &mut Writer) {
+    writer.heading("all domains");
+    writer.line(&format!(
+        "(allow @_subjects @_processes (process ({PROCESS_OTHERS})))"
+    ));
+    writer.line("(allow @_subjects @_processes @_always)");
+    writer.line("(allow @_subjects @_processes @_add)");
+    // Pipes have no name.
+    writer.line(
+        "(allow @_subjects @_processes (fifo_file (read write append getattr setattr ioctl lock open)))",
+    );
+    writer.line("(allow @_subjects @_processes (fd (use)))");
+    for name in SocketClass::ALL.iter().flat_map(|class| class.names()) {
+        let begun = writer.optional(name);
+        writer.line(&format!(
+            "(allow @_subjects @_processes ({name} ({SOCKET_ALWAYS})))"
+        ));
+        if let Some((_, named)) = SOCKET_OWN.iter().find(|(of, _)| *of == name) {
+            writer.line(&format!(
+                "(allow @_subjects @_net ({name} (name_bind {named})))"
+            ));
+        }
+        writer.end_optional(begun);
+    }
 }
 
 /// What to do with objects that have none of the module's types.
@@ -203,10 +239,6 @@ fn processes(
 ) {
     let own = &subject.attribute;
     writer.line(&format!("(allow {domain} {own} (process ({PROCESS_OWN})))"));
-    writer.line(&format!(
-        "(allow {domain} @_processes (process ({PROCESS_OTHERS})))"
-    ));
-    writer.line(&format!("(allow {domain} @_processes @_always)"));
     if let Some((_, verdicts)) = verdicts_of(others.proc_rows) {
         for (access, name, _) in GROUPS
             .iter()
@@ -229,12 +261,6 @@ fn processes(
             }
         }
     }
-    writer.line(&format!("(allow {domain} @_processes @_add)"));
-    // Pipes have no name.
-    writer.line(&format!(
-        "(allow {domain} @_processes (fifo_file (read write append getattr setattr ioctl lock open)))"
-    ));
-    writer.line(&format!("(allow {domain} @_processes (fd (use)))"));
 }
 
 fn sockets(
@@ -252,27 +278,23 @@ fn sockets(
     for class in SocketClass::ALL {
         let verdict = class.verdicts(policy, program).last().copied();
         let verdict = verdict.unwrap_or(Verdict::Allow);
-        for name in class.names() {
-            let begin = writer.optional(name);
-            writer.line(&format!(
-                "(allow {domain} @_processes ({name} ({SOCKET_ALWAYS})))"
-            ));
-            let kinds: &[&str] = match verdict {
-                Verdict::Allow => &["allow"],
-                Verdict::Audit => &["allow", "auditallow"],
-                Verdict::Block => &["neverallow"],
-            };
-            for kind in kinds {
+        let kinds: &[&str] = match verdict {
+            Verdict::Allow => &["allow"],
+            Verdict::Audit => &["allow", "auditallow"],
+            Verdict::Block => &["neverallow"],
+        };
+        for kind in kinds {
+            if class == SocketClass::Others && !writer.is_on_top() {
+                writer.line(&format!("({kind} {domain} {own} @_other_sockets)"));
+                continue;
+            }
+            for name in class.names() {
+                let begun = writer.optional(name);
                 writer.line(&format!(
                     "({kind} {domain} {own} ({name} ({SOCKET_JUDGED})))"
                 ));
+                writer.end_optional(begun);
             }
-            if let Some((_, named)) = SOCKET_OWN.iter().find(|(of, _)| *of == name) {
-                writer.line(&format!(
-                    "(allow {domain} @_net ({name} (name_bind {named})))"
-                ));
-            }
-            writer.end_optional(begin);
         }
     }
 }

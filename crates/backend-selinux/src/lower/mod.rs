@@ -122,6 +122,7 @@ pub fn lower(
         subjects.push((*policy, own.map(|domain| domain.name.clone()).collect()));
     }
     declare_domains(&mut writer, &subjects, options.base.as_ref());
+    domains::common(&mut writer);
     for (number, (policy, names)) in subjects.iter().enumerate() {
         let subject = Subject {
             policy: *policy,

@@ -322,3 +322,43 @@ fn ten_thousand_rules_are_lowered() -> Result<(), Box<dyn Error>> {
     assert!(module.types().len() < 200, "{}", module.types().len());
     Ok(())
 }
+
+#[test]
+fn different_workloads_share_a_node() -> Result<(), Box<dyn Error>> {
+    if !present(&TOOLS) {
+        return Ok(());
+    }
+    let mut all = Vec::new();
+    for workload in 0..20 {
+        let mut spec =
+            "  file:\n    matchPatterns: [{pattern: '/**/*.key'}]\n    matchPaths:\n".to_owned();
+        for rule in 0..10 {
+            spec += &format!("    - {{path: /srv/w{workload}/file-{rule}}}\n");
+        }
+        spec += &format!(
+            "  process: {{matchPaths: [{{path: /bin/sh, fromSource: [{{path: /bin/w{workload}}}]}}]}}\n"
+        );
+        all.push((format!("w{workload}"), compiled(&spec)?));
+    }
+    let pairs: Vec<(&str, &CompiledPolicy)> = all
+        .iter()
+        .map(|(name, compiled)| (name.as_str(), compiled))
+        .collect();
+    let started = std::time::Instant::now();
+    let module = lower(&pairs, &LowerOptions::default())?;
+    let took = started.elapsed();
+    let scratch = Scratch::new("twenty");
+    let started = std::time::Instant::now();
+    let policy = compile(&scratch, &[module.cil()])?;
+    println!(
+        "20 workloads: {took:?}, compiled in {:?}: {} types, {} domains, {} bytes of policy",
+        started.elapsed(),
+        module.types().len(),
+        module.domains().len(),
+        std::fs::metadata(policy)?.len()
+    );
+    assert_eq!(module.domains().len(), 40);
+    // Two of each workload's own, one for its program, and a few that all share.
+    assert!(module.types().len() < 100, "{}", module.types().len());
+    Ok(())
+}
