@@ -76,16 +76,6 @@ impl CompiledPolicy {
         self.provenance.shape(id)
     }
 
-    /// The pattern of the rule with this id, as written; where the workload's root is known, with the
-    /// links in its literal directories resolved. `None` for a rule that has no pattern.
-    ///
-    /// The tables hold patterns as automata. Mechanisms that have patterns of their own translate this
-    /// text, and ask [`CompiledPolicy::decide`] what it comes to.
-    #[must_use]
-    pub fn pattern(&self, id: RuleId) -> Option<&str> {
-        self.provenance.pattern(id)
-    }
-
     /// Every rule, in the order of ids.
     pub fn rules(&self) -> impl Iterator<Item = (RuleId, RuleInfo<'_>)> {
         (0..self.tables.head.rules)
@@ -99,6 +89,8 @@ impl CompiledPolicy {
     }
 
     /// The patterns and execnames of rules, in the order of ids.
+    ///
+    /// The tables hold them as automata. Mechanisms that have patterns of their own translate this text.
     pub fn globs(&self) -> impl Iterator<Item = GlobRule<'_>> {
         self.provenance.globs()
     }

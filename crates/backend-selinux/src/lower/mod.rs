@@ -190,10 +190,10 @@ fn space(policies: &[Policy<'_>], options: &LowerOptions) -> Result<Space, Lower
     let mut names: BTreeSet<Vec<u8>> = BTreeSet::new();
     for policy in policies {
         named.add_tables(policy.compiled.tables());
-        for (id, _) in policy.compiled.rules() {
-            let shape = policy.compiled.shape(id);
+        for glob in policy.compiled.globs() {
+            let shape = policy.compiled.shape(glob.rule);
             if shape.is_some_and(|shape| shape.object == ObjectKind::Pattern) {
-                globs.extend(policy.compiled.pattern(id));
+                globs.insert(glob.text);
             }
         }
         let tables = policy.compiled.tables();

@@ -209,7 +209,6 @@ pub(crate) fn provenance(tables: &Tables, provenance: &Provenance) -> Result<(),
             && (rule.message as usize) < provenance.messages.len()
             && rule.what().is_some()
             && RuleShape::from_word(rule.shape).is_some()
-            && utf8(&rule.pattern)
     })?;
     each("apparmor", &provenance.apparmor, |native| {
         utf8(&native.policy) && utf8(&native.rules) && utf8(&native.file)

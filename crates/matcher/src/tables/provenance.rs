@@ -48,8 +48,6 @@ record! {
         message: u32,
         /// A [`RuleShape`] in a word.
         shape: u32,
-        /// The pattern of a rule that has one, in `text`.
-        pattern: Span,
     }
 }
 
@@ -203,10 +201,6 @@ impl Provenance {
                 tags,
                 message,
                 shape: RuleShape::from(rule).to_word(),
-                pattern: match &rule.object {
-                    Object::Pattern(glob) => add(glob.as_str()),
-                    _ => Span::default(),
-                },
             });
         }
         let sources = SourceClasses::new(rules);
@@ -266,12 +260,6 @@ impl Provenance {
 
     pub(crate) fn shape(&self, id: RuleId) -> Option<RuleShape> {
         RuleShape::from_word(self.rules.get(id.0 as usize)?.shape)
-    }
-
-    pub(crate) fn pattern(&self, id: RuleId) -> Option<&str> {
-        let span = self.rules.get(id.0 as usize)?.pattern;
-        let text = std::str::from_utf8(span.of(&self.text)).ok()?;
-        (!text.is_empty()).then_some(text)
     }
 
     pub(crate) fn apparmor(&self) -> impl Iterator<Item = NativeText<'_>> {
