@@ -6,14 +6,13 @@
     reason = "the lint's exception covers test functions, not what they call"
 )]
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
-use xtask::vm::{Machine, Outcome, Payload, UnderTest, kernels_under_test};
+use xtask::vm::{Machine, Outcome, Payload, kernels_under_test};
 
 const POLICY: &str = "\
 apiVersion: security.kubearmor.com/v1
@@ -81,15 +80,10 @@ fn shown_in_readme() -> (String, Vec<String>) {
 /// Runs a script with a program on the oldest and the newest kernel under test: what the others carry out,
 /// scenarios tell.
 fn on_both_ends(name: &str, script: &str, test: impl Fn(&Outcome)) {
-    let kernels = match kernels_under_test().unwrap() {
-        UnderTest::Kernels(kernels) => kernels,
-        UnderTest::Skip(reason) => {
-            // Past the test harness, which would keep it back.
-            let line = format!("SKIPPED: {reason}\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-            return;
-        }
-    };
+    let kernels = kernels_under_test().unwrap().or_say_skipped();
+    if kernels.is_empty() {
+        return;
+    }
     let program = build().iter().find(|program| program.ends_with(name));
     let payload = Payload::new(["/bin/sh", "-c", script])
         .executable(program.unwrap(), format!("/usr/bin/{name}"))

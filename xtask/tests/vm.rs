@@ -6,24 +6,14 @@
     reason = "the lint's exception covers test functions, not what they call"
 )]
 
-use std::io::Write;
 use std::time::Duration;
 
-use xtask::vm::{Lsm, Machine, Outcome, Payload, Status, UnderTest, VmError, kernels_under_test};
+use xtask::vm::{Lsm, Machine, Outcome, Payload, Status, VmError, kernels_under_test};
 
 /// Does something with a machine of every kernel under test.
 fn on_every_kernel(test: impl Fn(Machine)) {
-    match kernels_under_test().unwrap() {
-        UnderTest::Kernels(kernels) => {
-            for kernel in kernels {
-                test(Machine::new(kernel));
-            }
-        }
-        // Past the test harness, which would keep it back.
-        UnderTest::Skip(reason) => {
-            let line = format!("SKIPPED: {reason}\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-        }
+    for kernel in kernels_under_test().unwrap().or_say_skipped() {
+        test(Machine::new(kernel));
     }
 }
 

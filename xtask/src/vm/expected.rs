@@ -1,5 +1,7 @@
 //! Which kernels are to be tested, and whether one that is missing is a failure.
 
+use std::io::Write as _;
+
 use super::{Kernel, VmError};
 
 /// Names the kernels that are expected, separated by commas: `6.1,6.12,newest`.
@@ -15,6 +17,21 @@ pub enum UnderTest {
     Kernels(Vec<Kernel>),
     /// None, and nobody expects any: the test is skipped, for the reason given in one line.
     Skip(String),
+}
+
+impl UnderTest {
+    /// The kernels; none where tests are skipped, which one line on standard error says.
+    #[must_use]
+    pub fn or_say_skipped(self) -> Vec<Kernel> {
+        match self {
+            Self::Kernels(kernels) => kernels,
+            Self::Skip(reason) => {
+                // Written past the test harness, which would keep it back. Nothing hangs on it.
+                let _ = std::io::stderr().write_all(format!("SKIPPED: {reason}\n").as_bytes());
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// The kernels that [`KERNELS_VARIABLE`] names. Without it, those of 6.1, 6.12 and the newest
