@@ -302,23 +302,18 @@ fn of_mechanism(
         ));
     }
     for class in [Class::File, Class::Process] {
-        let engaged = head.in_allow_list_mode(class) || head.can_deny(class);
-        if engaged && !facts.attaches && head.posture(class) != Verdict::Block {
-            gaps.push(Gap::of_class(
-                class,
-                Outcome::Stricter,
-                "objects whose path can't be computed",
-                "the kernel denies them under a profile without `attach_disconnected`",
-            ));
-        }
-        if engaged && facts.attaches {
-            gaps.push(Gap::of_class(
-                class,
-                Outcome::NotReported,
-                "objects whose path can't be computed",
-                "they are judged by the part of the path that can",
-            ));
-        }
+        gaps.extend(of_nameless(class, compiled, facts));
+    }
+    if profiles > 1 {
+        gaps.push(Gap::of_policy(
+            if denies(Class::File) || denies(Class::Process) {
+                Outcome::Looser
+            } else {
+                Outcome::NotReported
+            },
+            "rules with `fromSource`, where the source's program has no path",
+            "AppArmor keeps to the profile, which is then that of programs that no rule names",
+        ));
     }
     if facts.denies_files && !facts.mounts && !features.has("mount/move_mount") {
         gaps.push(Gap::of_policy(
@@ -335,5 +330,45 @@ fn of_mechanism(
             },
         ));
     }
+    gaps
+}
+
+/// Objects whose path can't be computed: the decision model puts them to the class's posture.
+fn of_nameless(class: Class, compiled: &CompiledPolicy, facts: &Facts) -> Vec<Gap> {
+    let head = &compiled.tables().head;
+    let engaged = head.in_allow_list_mode(class) || head.can_deny(class);
+    let posture = if engaged {
+        head.posture(class)
+    } else {
+        Verdict::Allow
+    };
+    let mut gaps = Vec::new();
+    if !facts.attaches && posture != Verdict::Block {
+        gaps.push(Gap::of_class(
+            class,
+            Outcome::Stricter,
+            "objects whose path can't be computed",
+            "the kernel denies them under a profile without `attach_disconnected`",
+        ));
+    }
+    if facts.attaches && posture != Verdict::Allow {
+        gaps.push(Gap::of_class(
+            class,
+            Outcome::NotReported,
+            "objects whose path can't be computed",
+            "they are judged by the part of the path that can",
+        ));
+    }
+    let passed = match posture {
+        Verdict::Allow => return gaps,
+        Verdict::Block if head.audited == 0 => Outcome::Looser,
+        Verdict::Audit | Verdict::Block => Outcome::NotReported,
+    };
+    gaps.push(Gap::of_class(
+        class,
+        passed,
+        "opening and mapping files of file systems that can't be mounted, such as memfds",
+        "AppArmor doesn't judge them",
+    ));
     gaps
 }

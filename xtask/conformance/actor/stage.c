@@ -183,10 +183,11 @@ static int run(struct subject *s, int cgroup)
 	s->other = fork();
 	if (s->other == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* The policy may deny becoming someone else. */
+		if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
+			_exit(1);
 		int label = s->label ? open_label(s->proc) : -1;
 		if (s->label && (label < 0 || take_label(label, s->label)))
-			_exit(1);
-		if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
 			_exit(1);
 		for (;;)
 			pause();

@@ -13,7 +13,7 @@ use gambeson::matcher::CompiledPolicy;
 use gambeson::matcher::backend::{Outcome, Require};
 use gambeson::policy_model::{Cause, Class};
 
-use super::carrier::{Carrier, Direction, Gap, Seen};
+use super::carrier::{Carrier, Direction, Gap, NAMELESS_SOURCE, Seen};
 
 /// How long records may take from the kernel to its log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -173,6 +173,17 @@ fn ways(what: &str) -> &'static [&'static str] {
             "open-tree",
             "open-tree-write",
             "open-temporary",
+        ],
+        "opening and mapping files of file systems that can't be mounted, such as memfds" => {
+            &["reopen-memfd", "reopen-memfd-write", "mmap-exec-memfd"]
+        }
+        "rules with `fromSource`, where the source's program has no path" => &[NAMELESS_SOURCE],
+        "executing programs that the profile they lead to may not read or map" => &[
+            "execve",
+            "execveat",
+            "execve-relative",
+            "execveat-empty",
+            "exec-proc-fd",
         ],
         "`ownerOnly` on new names" => &[
             "open-create",

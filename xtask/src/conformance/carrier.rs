@@ -7,6 +7,9 @@ use gambeson::matcher::CompiledPolicy;
 use gambeson::policy_model::Verdict;
 use serde::{Deserialize, Serialize};
 
+/// Among the ways that a gap is about: any, by a subject whose program has no path.
+pub const NAMELESS_SOURCE: &str = "(by a source without a path)";
+
 /// What a mechanism reported of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {

@@ -12,7 +12,7 @@ use gambeson::matcher::{Compile, CompiledPolicy, Config};
 use gambeson::policy_model::{Event, Verdict, Workload};
 use serde::{Deserialize, Serialize};
 
-use super::carrier::{Carrier, Gap, Seen};
+use super::carrier::{Carrier, Gap, NAMELESS_SOURCE, Seen};
 use super::staging::{Plan, Staging, plan};
 use super::ways::Failure;
 use crate::judge::{Outcome, expected, select};
@@ -242,6 +242,9 @@ impl Room<'_> {
         let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
         let mut ways: Vec<&str> = step.first.iter().map(|first| first.way.as_str()).collect();
         ways.push(staging.way);
+        if staging.source.is_none() {
+            ways.push(NAMELESS_SOURCE);
+        }
         let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, &ways));
         if got.verdict == expected.verdict && same_cause {
             let belied = concerned.find(|gap| gap.is_belied(expected.verdict, got.verdict));

@@ -439,7 +439,9 @@ impl Divided<'_, '_> {
             }
             denied = true;
             let carved = carve(&directory, vec![glob::literal(b"/")], &[]);
-            self.emit(files, carved.texts(), Says::Deny, 0, None);
+            for text in carved.texts() {
+                files.file.deny_above(self.who, text);
+            }
         }
         if denied {
             files.gaps.push(Gap::of_class(

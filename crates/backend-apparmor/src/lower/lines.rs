@@ -9,6 +9,8 @@ use crate::carve::LENGTH;
 use crate::judge::{Ask, Says};
 use crate::quote::{as_path, without_nul};
 
+use super::factor::any_of;
+
 /// Who a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
@@ -31,6 +33,8 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     lines: BTreeMap<(String, Says), Line>,
+    /// Directories above what may not be written.
+    above: BTreeMap<Who, BTreeSet<String>>,
 }
 
 impl Lines {
@@ -50,6 +54,11 @@ impl Lines {
             line.other.insert(perm);
         }
         line.why.insert(why);
+    }
+
+    /// Denies a directory to be renamed, which would rename what lies below, too.
+    pub(crate) fn deny_above(&mut self, who: Who, directory: String) {
+        self.above.entry(who).or_default().insert(directory);
     }
 
     /// Writes the rules. `target` gives the transition of an exec, and `comment` tells of a rule.
@@ -73,10 +82,29 @@ impl Lines {
                 Says::Deny => "audit deny ",
             };
             for (who, perms) in [("", both), ("owner ", owner), ("other ", other)] {
-                for modes in modes(&perms, *says, &target) {
+                for modes in modes(&perms, *says, is_directory(text), &target) {
                     let path = as_path(text);
                     let _ = writeln!(out, "{indent}{prefix}{who}{path} {modes},");
                 }
+            }
+        }
+        self.write_above(out, indent);
+    }
+
+    fn write_above(&self, out: &mut String, indent: &str) {
+        for (who, directories) in &self.above {
+            let who = match who {
+                Who::Owner => "owner ",
+                Who::Other => "other ",
+                Who::Everyone => "",
+            };
+            let _ = writeln!(
+                out,
+                "{indent}# Directories above what may not be written: renaming one renames that, too."
+            );
+            let directories: Vec<&str> = directories.iter().map(String::as_str).collect();
+            for path in any_of(&directories) {
+                let _ = writeln!(out, "{indent}audit deny {who}{path} w,");
             }
         }
     }
@@ -97,9 +125,9 @@ impl Lines {
         let write = (Ask::Write, 0);
         self.lines
             .iter()
-            .filter(|((_, says), line)| {
+            .filter(|((text, says), line)| {
                 let perms = if owner { &line.owner } else { &line.other };
-                wanted.contains(says) && perms.contains(&write)
+                wanted.contains(says) && perms.contains(&write) && !is_directory(text)
             })
             .map(|((text, _), _)| text.as_str())
             .collect()
@@ -174,43 +202,26 @@ impl Lines {
     }
 }
 
-/// Texts for paths that any of these match, as few as the parser reads. At the end of an alternative a
-/// run may be empty, so that a directory is matched with its children: no hard link is one.
-fn any_of(texts: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rests: Vec<&str> = texts
-        .iter()
-        .filter_map(|text| text.strip_prefix('/'))
-        .collect();
-    while !rests.is_empty() {
-        let mut length = 0;
-        let fitting = rests
-            .iter()
-            .take_while(|rest| {
-                length += rest.len() + 1;
-                length <= LENGTH
-            })
-            .count()
-            .max(1);
-        let behind = rests.split_off(fitting);
-        found.push(match rests.as_slice() {
-            [only] => as_path(&format!("/{only}")),
-            _ => as_path(&format!("/{{{}}}", rests.join(","))),
-        });
-        rests = behind;
-    }
-    found
+/// Whether only directories have such paths. No hard link is one, and the parser's time grows with the
+/// product of what rules on links name on both sides.
+fn is_directory(text: &str) -> bool {
+    text.ends_with('/')
 }
 
 /// Letters for what is asked; each exec that leads elsewhere takes a rule of its own.
-fn modes(perms: &Perms, says: Says, target: &impl Fn(usize) -> String) -> Vec<String> {
+fn modes(
+    perms: &Perms,
+    says: Says,
+    is_directory: bool,
+    target: &impl Fn(usize) -> String,
+) -> Vec<String> {
     let mut letters = String::new();
     let mut transitions = Vec::new();
     for (ask, to) in perms {
         match ask {
             Ask::Read => letters.push('r'),
             // No link may have a name that may not be written.
-            Ask::Write if says == Says::Deny => letters.push_str("wl"),
+            Ask::Write if says == Says::Deny && !is_directory => letters.push_str("wl"),
             Ask::Write => letters.push('w'),
             Ask::Map => letters.push('m'),
             Ask::Exec if says == Says::Deny => letters.push('x'),

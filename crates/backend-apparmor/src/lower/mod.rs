@@ -1,6 +1,7 @@
 //! From compiled tables to the text of profiles.
 
 mod capabilities;
+mod factor;
 mod files;
 mod lines;
 mod native;
