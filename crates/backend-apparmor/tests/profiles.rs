@@ -339,3 +339,27 @@ fn the_same_policy_gives_the_same_text() -> Outcomes {
     assert_eq!(profile(spec)?, profile(spec)?);
     Ok(())
 }
+
+#[test]
+fn a_path_that_the_parser_can_not_read_is_a_gap_and_loses_no_other_rule() -> Outcomes {
+    let long = "/é".to_owned() + &format!("{}/é", "é".repeat(124)).repeat(16);
+    let spec = format!("  file: {{matchPaths: [{{path: \"{long}\"}}, {{path: /etc/shadow}}]}}\n");
+    let profile = profile(&spec)?;
+    let gaps = profile.report().gaps();
+    let unread: Vec<_> = gaps
+        .iter()
+        .filter(|gap| gap.what.contains("escaped"))
+        .collect();
+    assert!(
+        !unread.is_empty() && unread.iter().all(|gap| gap.outcome == Outcome::Unenforced),
+        "{gaps:?}"
+    );
+    assert!(profile.report().check(Require::Strict).is_err());
+    if !parser::is_there("a_path_that_the_parser_can_not_read_is_a_gap_and_loses_no_other_rule") {
+        return Ok(());
+    }
+    let blob = loaded(&profile)?;
+    assert!(!may(&blob, FilePerms::READ, "/etc/shadow"));
+    assert!(may(&blob, FilePerms::READ, "/etc/passwd"));
+    Ok(())
+}

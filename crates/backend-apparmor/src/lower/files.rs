@@ -26,6 +26,9 @@ pub(crate) struct Files {
     pub(crate) holes: [Option<Vec<String>>; 2],
 }
 
+/// The most bytes of a path in the text. The parser's buffer for a word holds 16 KiB.
+const LONGEST: usize = 16_000;
+
 /// One question, divided into zones.
 struct Divided<'j, 'c> {
     judge: &'j Judge<'c>,
@@ -195,6 +198,10 @@ impl Divided<'_, '_> {
         why: Option<RuleId>,
     ) {
         for text in texts {
+            if text.len() > LONGEST {
+                files.gaps.push(too_long(says, why));
+                continue;
+            }
             let perm = (self.judge.ask, target);
             let lines = match self.judge.ask.class() {
                 Class::File => &mut files.file,
@@ -439,7 +446,12 @@ impl Divided<'_, '_> {
             }
             denied = true;
             let carved = carve(&directory, vec![glob::literal(b"/")], &[]);
-            for text in carved.texts() {
+            // What is longer is above a path that is longer still, which is a gap.
+            for text in carved
+                .texts()
+                .into_iter()
+                .filter(|text| text.len() <= LONGEST)
+            {
                 files.file.deny_above(self.who, text);
             }
         }
@@ -451,6 +463,20 @@ impl Divided<'_, '_> {
                 "a profile can't tell renaming it, which moves what lies below, from other changes",
             ));
         }
+    }
+}
+
+/// The gap that a path beyond the parser's limit is.
+fn too_long(says: Says, why: Option<RuleId>) -> Gap {
+    let outcome = match says {
+        Says::Deny => Outcome::Unenforced,
+        Says::Allow | Says::Audit => Outcome::Stricter,
+    };
+    let what = "a path with too many bytes that must be escaped";
+    let reason = format!("the parser takes {LONGEST} bytes for a path, escapes included");
+    match why {
+        Some(rule) => Gap::of_rule(rule, outcome, what, reason),
+        None => Gap::of_policy(outcome, what, reason),
     }
 }
 
