@@ -125,6 +125,13 @@ const fn operations(class: Class) -> &'static [&'static str] {
     }
 }
 
+/// Gaps about some of what is done in their ways: other rules may deny the script, the tree or the program.
+const OF_SOME: [&str; 3] = [
+    "programs that are run as the interpreter of a script",
+    "mounts that give files other paths",
+    "rules with `fromSource`, where the source's program has no path",
+];
+
 /// The ways that a gap is about which isn't about everything that a rule or a class says.
 fn ways(what: &str) -> &'static [&'static str] {
     match what {
@@ -247,6 +254,7 @@ impl Carrier for AppArmorCarrier {
                         .iter()
                         .map(|way| (*way).to_owned())
                         .collect(),
+                    some: OF_SOME.contains(&gap.what.as_str()),
                     direction: match gap.outcome {
                         Outcome::Stricter => Direction::Stricter,
                         Outcome::Looser => Direction::Looser,
@@ -264,6 +272,7 @@ impl Carrier for AppArmorCarrier {
                 rule: None,
                 operation: Some(operation.to_owned()),
                 ways: Vec::new(),
+                some: false,
                 direction: Direction::Stricter,
                 what: "the policy's own AppArmor rules".to_owned(),
             }));

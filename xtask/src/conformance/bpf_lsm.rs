@@ -103,6 +103,7 @@ impl Carrier for BpfCarrier {
             rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
             operation: gap.class.map(operation_of).map(str::to_owned),
             ways: Vec::new(),
+            some: false,
             direction: match gap.outcome {
                 Outcome::Stricter => Direction::Stricter,
                 Outcome::Looser => Direction::Looser,

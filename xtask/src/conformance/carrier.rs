@@ -48,6 +48,10 @@ pub struct Gap {
     /// The ways of the actor that it is about; empty where it is about all.
     #[serde(default)]
     pub ways: Vec<String>,
+    /// Whether it is about some objects or programs only, so that what is done in these ways to others
+    /// may well be denied.
+    #[serde(default)]
+    pub some: bool,
     /// The direction.
     pub direction: Direction,
     /// What is concerned, and why.
@@ -84,6 +88,7 @@ impl Gap {
     #[must_use]
     pub fn is_belied(&self, expected: Verdict, got: Verdict) -> bool {
         !self.ways.is_empty()
+            && !self.some
             && matches!(self.direction, Direction::Looser | Direction::Unenforced)
             && expected == Verdict::Block
             && got == Verdict::Block
@@ -169,6 +174,7 @@ mod tests {
             rule: Some("p file.matchPaths[0]".to_owned()),
             operation: None,
             ways: Vec::new(),
+            some: false,
             direction,
             what: String::new(),
         }
@@ -219,5 +225,10 @@ mod tests {
         assert!(of_xattrs.is_belied(Verdict::Block, Verdict::Block));
         assert!(!of_xattrs.is_belied(Verdict::Block, Verdict::Allow));
         assert!(!gap(Direction::Unenforced).is_belied(Verdict::Block, Verdict::Block));
+        let of_some = Gap {
+            some: true,
+            ..of_xattrs
+        };
+        assert!(!of_some.is_belied(Verdict::Block, Verdict::Block));
     }
 }

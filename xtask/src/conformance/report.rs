@@ -256,6 +256,7 @@ mod tests {
             rule: Some("p dns".to_owned()),
             operation: None,
             ways: Vec::new(),
+            some: false,
             direction: Direction::Looser,
             what: "events of class dns over TCP".to_owned(),
         }
