@@ -38,7 +38,10 @@ mod support;
 
 pub use enforceability::enforceability;
 pub use event::{AvcError, AvcRecord, SelinuxEvent, explain};
-pub use life::{Applied, BinaryPolicy, Change, Labelling, LifeError, bind_next_exec, probe};
+pub use life::{
+    Applied, BinaryPolicy, Change, KernelLog, Labelling, LifeError, LogError, Polled,
+    bind_next_exec, probe,
+};
 pub use lower::{
     Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, lower,
 };

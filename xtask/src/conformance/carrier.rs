@@ -7,6 +7,9 @@ use gambeson::matcher::CompiledPolicy;
 use gambeson::policy_model::Verdict;
 use serde::{Deserialize, Serialize};
 
+/// Stands among the ways of a step in whose tree a file has several names.
+pub const ANOTHER_NAME: &str = "another name";
+
 /// What a mechanism reported of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -108,6 +111,17 @@ pub trait Carrier {
     fn staging(&self, _handle: u64, _source: Option<&[u8]>) -> Vec<OsString> {
         Vec::new()
     }
+
+    /// Is called before the subject acts, with the process of a stage that was told to wait for it.
+    ///
+    /// # Errors
+    /// When what has to be done then can't be done.
+    fn ready(&mut self, _handle: u64, _stage: u32) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Is called when the stage is gone.
+    fn done(&mut self) {}
 
     /// Whether what is allowed and not watched is reported, too.
     fn reports_allowed(&self) -> bool {

@@ -41,16 +41,23 @@ pub fn explain<'p>(
     let domain = module.domain(record.source_type())?;
     let compiled = policy(domain)?;
     let operation = operation(module, domain, &record)?;
-    let decided = match operation.file() {
+    let decide = |operation| compiled.decide(&worst_event(operation, &domain.program));
+    let decision = match operation.file() {
         Some(path) if path.bytes().is_none() => {
-            let types = module.types().iter();
-            let of = types.into_iter().find(|of| of.name == record.target_type());
-            let example = of.map(|of| EventPath::new(of.example.clone()));
-            with_path(operation.clone(), example.unwrap_or_default())
+            let paths = module.paths_of(record.target_type(), record.name.as_deref());
+            let mut decisions = paths
+                .into_iter()
+                .map(|path| decide(with_path(operation.clone(), EventPath::new(path))));
+            // A file of another type: what is new in a directory may be told of with the directory's.
+            let unknown = || decide(with_path(operation.clone(), EventPath::UNRESOLVABLE));
+            let first = decisions.next().unwrap_or_else(unknown);
+            // What is denied is denied by a rule that denies.
+            let mut fitting = std::iter::once(first).chain(decisions);
+            let fits = |decision: &Decision| (decision.verdict == Verdict::Block) == record.denied;
+            fitting.find(fits).unwrap_or(first)
         }
-        _ => operation.clone(),
+        _ => decide(operation.clone()),
     };
-    let decision = compiled.decide(&worst_event(decided, &domain.program));
     let decision = if record.denied && decision.verdict != Verdict::Block {
         // A gap that is stricter: no rule denied it.
         Decision {

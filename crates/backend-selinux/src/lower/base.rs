@@ -151,14 +151,14 @@ pub(crate) fn begin(writer: &mut Writer) {
     );
 }
 
-/// Says how files get their labels: `type_at` names the type of a path's children.
-pub(crate) fn end(writer: &mut Writer, type_at: &dyn Fn(&str) -> String) {
+/// Says how files get their labels.
+pub(crate) fn end(writer: &mut Writer) {
     let kinds = [
         ("system", "system_r", "@_system_t".to_owned()),
         ("unknown", "object_r", "@_unknown_t".to_owned()),
         ("net", "object_r", "@_net_t".to_owned()),
-        ("proc", "object_r", type_at("/proc")),
-        ("dev", "object_r", type_at("/dev")),
+        ("proc", "object_r", "@_proc_t".to_owned()),
+        ("dev", "object_r", "@_devtmpfs_t".to_owned()),
     ];
     writer.heading("labels of what has none");
     for (kind, role, name) in &kinds {
@@ -180,10 +180,9 @@ pub(crate) fn end(writer: &mut Writer, type_at: &dyn Fn(&str) -> String) {
     for name in ["rootfs", "ramfs"] {
         writer.line(&format!("(genfscon {name} / @_c_unknown)"));
     }
-    for (number, (name, path)) in UNLABELLED.iter().enumerate() {
-        let of = type_at(path);
+    for (number, (name, _)) in UNLABELLED.iter().enumerate() {
         writer.line(&format!(
-            "(context @_fs_{number} (system_u object_r {of} @_range))"
+            "(context @_fs_{number} (system_u object_r @_{name}_t @_range))"
         ));
         if matches!(*name, "devpts" | "devtmpfs") {
             // Their files can be relabelled, too.
