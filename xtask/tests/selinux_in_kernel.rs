@@ -250,6 +250,10 @@ fn labels_carry_policies_out_in_a_kernel() {
             twice.contains("neither is the stricter") && twice.ends_with("1\n"),
             "{twice}"
         );
-        assert_eq!(file("shadow"), "hi\nhi\nhi\n", "{release}: labels are undone");
+        assert_eq!(
+            file("shadow"),
+            "hi\nhi\nhi\n",
+            "{release}: labels are undone"
+        );
     }
 }

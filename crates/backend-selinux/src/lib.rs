@@ -43,7 +43,8 @@ pub use life::{
     bind_next_exec, probe,
 };
 pub use lower::{
-    Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, lower,
+    Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, Replacement,
+    lower,
 };
 pub use support::Support;
 

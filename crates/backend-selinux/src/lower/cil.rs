@@ -62,7 +62,7 @@ impl Writer {
 
     /// The attribute of all types of the generation.
     pub(crate) fn all_types(&self) -> String {
-        format!("{}_{}files", self.prefix, self.tag)
+        format!("{}_{}types", self.prefix, self.tag)
     }
 
     /// Appends a line; `@` stands for the prefix.

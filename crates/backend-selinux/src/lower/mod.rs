@@ -36,7 +36,7 @@ use module::Place;
 pub use module::{Domain, Module, ObjectType};
 pub use options::{Base, LowerOptions};
 use pattern::Patterns;
-pub(crate) use replace::Replacement;
+pub use replace::Replacement;
 pub(crate) use sockets::SocketClass;
 use space::Space;
 pub use subject::Access;
@@ -334,9 +334,7 @@ fn space(policies: &[Policy<'_>], options: &LowerOptions) -> Result<Space, Lower
 
 fn declare_types(writer: &mut Writer, classes: &Classes, first: bool) {
     let all = writer.all_types();
-    if all != format!("{}_files", writer.prefix) {
-        writer.line(&format!("(typeattribute {all})"));
-    }
+    writer.line(&format!("(typeattribute {all})"));
     let mut names = String::new();
     for (id, of) in classes.types.iter().enumerate() {
         let name = writer.type_name(id);
@@ -350,9 +348,7 @@ fn declare_types(writer: &mut Writer, classes: &Classes, first: bool) {
     if !names.is_empty() {
         let names = names.trim_end();
         writer.line(&format!("(typeattributeset {all} ({names}))"));
-        if all != format!("{}_files", writer.prefix) {
-            writer.line(&format!("(typeattributeset @_files ({names}))"));
-        }
+        writer.line(&format!("(typeattributeset @_files ({names}))"));
     }
 }
 

@@ -6,7 +6,9 @@ use gambeson_matcher::CompiledPolicy;
 use gambeson_policy_model::Verdict;
 
 use super::classes::TypeId;
+use super::error::LowerError;
 use super::options::LowerOptions;
+use super::replace::Replacement;
 use super::space::Space;
 use super::subject::Access;
 
@@ -95,6 +97,17 @@ impl Module {
     #[must_use]
     pub fn file_contexts(&self) -> &str {
         &self.file_contexts
+    }
+
+    /// Lowers the policies that are to take the place of this module's.
+    ///
+    /// # Errors
+    /// As [`lower`](crate::lower()).
+    pub fn replaced_by(
+        &self,
+        workloads: &[(&str, &CompiledPolicy)],
+    ) -> Result<Replacement, LowerError> {
+        Replacement::new(self, workloads)
     }
 
     /// Which generation of policies it carries out.

@@ -11,14 +11,31 @@ use gambeson_policy_model::{PolicySet, Workload};
 use super::{Alias, LowerError, Module, Part, contexts, file_contexts, write};
 
 /// What it takes to put one module in another one's place.
-#[derive(Debug)]
-pub(crate) struct Replacement {
-    /// The text of the module that knows both generations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
     pub(crate) between: String,
-    /// The new module.
     pub(crate) next: Module,
-    /// The text of the old one, with names for what may have come about meanwhile.
     pub(crate) back: String,
+}
+
+impl Replacement {
+    /// The text of the module that knows both generations: what is in force while files are relabelled.
+    #[must_use]
+    pub fn between(&self) -> &str {
+        &self.between
+    }
+
+    /// The new module. Its text has the old domains' names for its own.
+    #[must_use]
+    pub const fn next(&self) -> &Module {
+        &self.next
+    }
+
+    /// The text of the old module, with names for domains that came about meanwhile: what to go back to.
+    #[must_use]
+    pub fn back(&self) -> &str {
+        &self.back
+    }
 }
 
 impl Replacement {
