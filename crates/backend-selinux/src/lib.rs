@@ -37,10 +37,10 @@ mod lower;
 mod support;
 
 pub use enforceability::enforceability;
-pub use event::{AvcError, AvcRecord, SelinuxEvent, explain};
+pub use event::{AvcError, AvcRecord, Reason, SelinuxEvent, explain};
 pub use life::{
     Applied, BinaryPolicy, Change, KernelLog, Labelling, LifeError, LogError, Polled,
-    bind_next_exec, probe,
+    bind_next_exec, is_policy_in_force, probe,
 };
 pub use lower::{
     Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, Replacement,

@@ -71,7 +71,10 @@ impl Gap {
     #[must_use]
     pub fn excuses(&self, expected: Verdict, got: Verdict) -> bool {
         match self.direction {
-            Direction::Stricter => got > expected,
+            // What is denied in these ways anyway is denied for another reason.
+            Direction::Stricter => {
+                got > expected || (!self.ways.is_empty() && got == Verdict::Block)
+            }
             Direction::Looser | Direction::Unenforced => got < expected,
             // Of a denial that isn't reported, the rule is missing.
             Direction::NotReported => {
@@ -110,6 +113,11 @@ pub trait Carrier {
     /// What the stage is told of the policy besides the cgroup, for a subject of this program.
     fn staging(&self, _handle: u64, _source: Option<&[u8]>) -> Vec<OsString> {
         Vec::new()
+    }
+
+    /// Why operations can't be done this way under this mechanism, if they can't.
+    fn cannot(&self, _way: &str) -> Option<&'static str> {
+        None
     }
 
     /// Is called before the subject acts, with the process of a stage that was told to wait for it.

@@ -185,6 +185,11 @@ impl Room<'_> {
                 }
                 Plan::Run(staging) => {
                     line.way = Some(staging.way.to_owned());
+                    if let Some(why) = self.carrier.cannot(staging.way) {
+                        line.note = Some(why.to_owned());
+                        lines.push(line);
+                        continue;
+                    }
                     if let Err(error) = self.step(scenario, step, &staging, &expected, &mut line) {
                         line.got = "error".to_owned();
                         line.ok = false;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gambeson::matcher::CompiledPolicy;
 use gambeson::selinux::{
-    Applied, AvcRecord, Domain, KernelLog, LowerOptions, Module, SelinuxEvent, Support,
+    Applied, AvcRecord, Domain, KernelLog, LowerOptions, Module, Reason, SelinuxEvent, Support,
     enforceability, explain, lower, probe,
 };
 
@@ -87,7 +87,10 @@ fn seen(event: &SelinuxEvent, policy: &CompiledPolicy) -> Seen {
     Seen {
         operation: event.event.operation.name().to_owned(),
         verdict: event.decision.verdict,
-        cause: event.decision.cause.name().to_owned(),
+        cause: match event.reason {
+            Reason::Mount => "mount".to_owned(),
+            Reason::Policy | Reason::Mechanism => event.decision.cause.name().to_owned(),
+        },
         rule: rule_name(policy, event.decision.cause),
     }
 }
@@ -110,12 +113,31 @@ fn ways(what: &str) -> &'static [&'static str] {
             "open-tree-write",
             "pivot-root",
         ],
-        "descriptors that are open" => {
-            &["read-inherited", "write-inherited", "fallocate-inherited"]
-        }
-        "tracing processes of others" => {
-            &["ptrace", "proc-mem", "process-vm-writev", "proc-environ"]
-        }
+        "descriptors that are open" => &[
+            "read-inherited",
+            "write-inherited",
+            "fallocate-inherited",
+            "mmap-shared-read",
+            "mmap-private-write",
+        ],
+        "tracing processes of others" => &[
+            "ptrace",
+            "proc-mem",
+            "process-vm-writev",
+            "proc-environ",
+            "pidfd-getfd",
+        ],
+        "asking whether a file may be read or written" => &["access"],
+        "objects whose path can't be computed" => &[
+            "open-tree",
+            "open-tree-write",
+            "open-temporary",
+            "reopen-deleted",
+            "reopen-deleted-write",
+            "exec-deleted",
+        ],
+        "reading what others have opened" => &["receive", "pidfd-getfd"],
+        "sending by Unix sockets that were connected before" => &["unix-send-connected"],
         _ => &[],
     }
 }
@@ -129,12 +151,19 @@ impl Carrier for SeLinuxCarrier {
         true
     }
 
+    fn cannot(&self, way: &str) -> Option<&'static str> {
+        (way == "io-uring-open-polled").then_some("a process with threads can't change its domain")
+    }
+
     fn reports_allowed(&self) -> bool {
         false
     }
 
     fn gaps(&self, policy: &CompiledPolicy) -> Vec<Gap> {
-        gaps_of(&enforceability(&self.support, policy), policy, ways)
+        let mut gaps = gaps_of(&enforceability(&self.support, policy), policy, ways);
+        // What is said of a rule explains more than what is said of all.
+        gaps.sort_by_key(|gap| gap.rule.is_none());
+        gaps
     }
 
     fn apply(&mut self, policy: &CompiledPolicy, _: &Path) -> Result<u64, String> {

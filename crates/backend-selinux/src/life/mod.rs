@@ -137,6 +137,23 @@ impl Applied {
         self.trees.retain(|(own, _)| own != root);
     }
 
+    /// The processes that run in the module's domains, by number.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let in_domain = |pid: &u32| {
+            let context = fs::read_to_string(format!("/proc/{pid}/attr/current"));
+            context.is_ok_and(|context| {
+                let name = context.split([':', '\0', '\n']).nth(2).unwrap_or_default();
+                self.module.domain(name).is_some()
+            })
+        };
+        numbers.filter(in_domain).collect()
+    }
+
     /// The module.
     #[must_use]
     pub const fn module(&self) -> &Module {
@@ -181,6 +198,12 @@ fn after(failed: LifeError, restored: Result<(), LifeError>) -> LifeError {
             again: Box::new(again),
         },
     }
+}
+
+/// Whether there is a policy in force, which a whole one would take the place of.
+#[must_use]
+pub fn is_policy_in_force() -> bool {
+    policy_in_force().is_some()
 }
 
 /// The policy in force. `None` where there is none yet.

@@ -206,7 +206,7 @@ pub(crate) fn write(
     exec(writer, &having, subject, policy);
     if let Scope::All(others) = scope {
         processes(writer, &verdicts_of, domain, subject, others);
-        sockets(writer, policy, source, domain, subject);
+        sockets(writer, policy, source, domain);
         capabilities(writer, policy, source, domain);
     }
 }
@@ -288,18 +288,12 @@ fn processes(
     }
 }
 
-fn sockets(
-    writer: &mut Writer,
-    policy: &Policy<'_>,
-    source: usize,
-    domain: &str,
-    subject: &Subject<'_>,
-) {
+/// Sockets are labelled like who made them, which may be another one than who uses them.
+fn sockets(writer: &mut Writer, policy: &Policy<'_>, source: usize, domain: &str) {
     let program = policy
         .sources
         .get(source)
         .map_or(&[][..], |class| &class.program);
-    let own = subject.attribute;
     for class in SocketClass::ALL {
         let verdict = class.verdicts(policy, program).last().copied();
         let verdict = verdict.unwrap_or(Verdict::Allow);
@@ -310,13 +304,13 @@ fn sockets(
         };
         for kind in kinds {
             if class == SocketClass::Others && !writer.is_on_top() {
-                writer.line(&format!("({kind} {domain} {own} @_other_sockets)"));
+                writer.line(&format!("({kind} {domain} @_processes @_other_sockets)"));
                 continue;
             }
             for name in class.names() {
                 let begun = writer.optional(name);
                 writer.line(&format!(
-                    "({kind} {domain} {own} ({name} ({SOCKET_JUDGED})))"
+                    "({kind} {domain} @_processes ({name} ({SOCKET_JUDGED})))"
                 ));
                 writer.end_optional(begun);
             }

@@ -40,7 +40,7 @@ pub use replace::Replacement;
 pub(crate) use sockets::SocketClass;
 use space::Space;
 pub use subject::Access;
-pub(crate) use subject::{Policy, UNNAMED, worst_event};
+pub(crate) use subject::{Policy, UNNAMED, operation as access_operation, worst_event};
 use tries::{Named, strings};
 
 /// Brings the policies of all workloads on one node into SELinux's form. A file has one label, whoever
@@ -374,9 +374,9 @@ fn declare_domains(writer: &mut Writer, parts: &[&Part<'_>], base: Option<&Base>
     let role = base.map_or("system_r", |base| base.role.as_str());
     writer.line(&format!("(roletype {role} @_subjects)"));
     if base.is_none() {
-        writer.line("(roletype system_r @_system_t)");
-        writer.line("(typeattributeset @_processes (@_system_t))");
-        writer.line("(typeattributeset @_makers (@_system_t))");
+        writer.line("(roletype system_r @_system_t) (roletype system_r @_kernel_t)");
+        writer.line("(typeattributeset @_processes (@_system_t @_kernel_t))");
+        writer.line("(typeattributeset @_makers (@_system_t @_kernel_t))");
         writer.line("(typeattributeset @_net (@_net_t))");
     }
     // An attribute that nothing is in can't stand in a rule.
