@@ -39,8 +39,8 @@ mod support;
 pub use enforceability::enforceability;
 pub use event::{AvcError, AvcRecord, Reason, SelinuxEvent, explain};
 pub use life::{
-    Applied, BinaryPolicy, Change, KernelLog, Labelling, LifeError, LogError, Polled,
-    bind_next_exec, is_policy_in_force, probe,
+    Applied, BinaryPolicy, Change, InForce, KernelLog, Labelling, LifeError, LogError, Polled,
+    bind_next_exec, probe,
 };
 pub use lower::{
     Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, Replacement,

@@ -70,7 +70,7 @@ pub fn explain<'p>(
     let operation = operation(module, domain, &record)?;
     let decide = |operation| compiled.decide(&worst_event(worst_args(operation), &domain.program));
     let decision = match operation.file() {
-        Some(path) if path.bytes().is_none() => {
+        Some(path) if !is_of(module, path, &record) => {
             let paths = module.paths_of(record.target_type(), record.name.as_deref());
             let mut decisions = paths
                 .into_iter()
@@ -119,6 +119,13 @@ pub fn explain<'p>(
         reason,
         record,
     })
+}
+
+/// Whether a path tells which rule decided: what was judged is the label. A file may have another name, or lie
+/// below a root that the workload doesn't see.
+fn is_of(module: &Module, path: &EventPath<'_>, record: &AvcRecord) -> bool {
+    let of = path.bytes().and_then(|path| module.type_of(path));
+    of.is_some_and(|of| of.name == record.target_type())
 }
 
 /// The decision on what a rule denies below a directory that is moved.

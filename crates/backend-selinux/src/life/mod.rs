@@ -140,18 +140,7 @@ impl Applied {
     /// The processes that run in the module's domains, by number.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return Vec::new();
-        };
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let in_domain = |pid: &u32| {
-            let context = fs::read_to_string(format!("/proc/{pid}/attr/current"));
-            context.is_ok_and(|context| {
-                let name = context.split([':', '\0', '\n']).nth(2).unwrap_or_default();
-                self.module.domain(name).is_some()
-            })
-        };
-        numbers.filter(in_domain).collect()
+        processes(&|name| self.module.domain(name).is_some())
     }
 
     /// The module.
@@ -200,10 +189,59 @@ fn after(failed: LifeError, restored: Result<(), LifeError>) -> LifeError {
     }
 }
 
-/// Whether there is a policy in force, which a whole one would take the place of.
-#[must_use]
-pub fn is_policy_in_force() -> bool {
-    policy_in_force().is_some()
+/// What is in force before anything is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce {
+    /// No policy.
+    Nothing,
+    /// A whole module of this prefix that an earlier process left: a kernel has no way back to no policy at all. No
+    /// process is in its domains.
+    Left,
+    /// A whole module of this prefix, with processes in its domains.
+    InUse,
+    /// Another policy.
+    Other,
+}
+
+impl InForce {
+    /// Looks what is in force. `prefix` is that of whole modules, `gambeson` unless set.
+    #[must_use]
+    pub fn find(prefix: &str) -> Self {
+        if policy_in_force().is_none() {
+            return Self::Nothing;
+        }
+        // The kernel says whether it knows a context.
+        let known = |name: &str| {
+            let context = format!("system_u:system_r:{name}");
+            fs::write(Path::new(SELINUX).join("context"), context).is_ok()
+        };
+        let lasting = [format!("{prefix}_system_t"), format!("{prefix}_kernel_t")];
+        if !lasting.iter().all(|name| known(name)) {
+            return Self::Other;
+        }
+        let in_domain =
+            |name: &str| name.starts_with(prefix) && !lasting.iter().any(|own| own == name);
+        if processes(&in_domain).is_empty() {
+            Self::Left
+        } else {
+            Self::InUse
+        }
+    }
+}
+
+/// The processes whose type is a wanted one.
+fn processes(wanted: &dyn Fn(&str) -> bool) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_wanted = |pid: &u32| {
+        let context = fs::read_to_string(format!("/proc/{pid}/attr/current"));
+        context.is_ok_and(|context| {
+            wanted(context.split([':', '\0', '\n']).nth(2).unwrap_or_default())
+        })
+    };
+    numbers.filter(is_wanted).collect()
 }
 
 /// The policy in force. `None` where there is none yet.

@@ -9,8 +9,8 @@ use gambeson::matcher::CompiledPolicy;
 use gambeson::matcher::backend::{GapError, Require, Support as _};
 use gambeson::policy_model::Workload;
 use gambeson::selinux::{
-    Applied, AvcRecord, KernelLog, LifeError, LogError, LowerError, LowerOptions, bind_next_exec,
-    enforceability, explain, is_policy_in_force, lower, probe,
+    Applied, AvcRecord, InForce, KernelLog, LifeError, LogError, LowerError, LowerOptions,
+    bind_next_exec, enforceability, explain, lower, probe,
 };
 use thiserror::Error;
 
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the workload is called among those of the node.
 const NAME: &str = "run";
 
+/// What the module's names begin with.
+const PREFIX: &str = "gambeson";
+
 /// What goes wrong with SELinux.
 #[derive(Debug, Error)]
 pub(crate) enum SelinuxFailure {
@@ -38,6 +41,11 @@ pub(crate) enum SelinuxFailure {
          `gambeson lower --backend selinux --on-top` prints to it with `semodule`"
     )]
     InForce,
+    /// A module is in force that has processes.
+    #[error(
+        "another `gambeson run --backend selinux` has its policies in force; a machine has one module at a time"
+    )]
+    InUse,
     /// Gaps that aren't tolerated.
     #[error(transparent)]
     Refused(#[from] GapError),
@@ -91,8 +99,11 @@ fn enforce(
             missing: missing.join("; "),
         });
     }
-    if is_policy_in_force() {
-        return Err(SelinuxFailure::InForce);
+    let options = LowerOptions::default();
+    match InForce::find(PREFIX) {
+        InForce::Nothing | InForce::Left => {}
+        InForce::InUse => return Err(SelinuxFailure::InUse),
+        InForce::Other => return Err(SelinuxFailure::InForce),
     }
     let require: Require = args.carrying.require.into();
     enforceability(&support, policy).check(require)?;
@@ -105,7 +116,7 @@ fn enforce(
         return Ok(NOT_FOUND);
     };
     let root = args.reading.root.as_deref().unwrap_or(Path::new("/"));
-    let module = lower(&[(NAME, policy)], &LowerOptions::default())?;
+    let module = lower(&[(NAME, policy)], &options.prefix(PREFIX))?;
     let mut log = KernelLog::open()?;
     let applied = Applied::apply(module, root)?;
     let mut command = Command::new(program);
