@@ -127,6 +127,7 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
     gaps.extend(objects(compiled));
     gaps.extend(places(&policy));
     gaps.extend(sockets(&policy));
+    gaps.extend(attribution(&rules));
     gaps.into_iter().collect()
 }
 
@@ -273,6 +274,25 @@ fn everywhere() -> [Gap; 5] {
             "they could be made to act for the workload",
         ),
     ]
+}
+
+/// Rules that one record may stand for.
+fn attribution(rules: &[Known<'_>]) -> Vec<Gap> {
+    let classes = [Class::Process, Class::File, Class::Network];
+    let several = classes.into_iter().filter(|class| {
+        let own = rules.iter().filter(|rule| rule.info.class == *class);
+        own.count() > 1
+    });
+    several
+        .map(|class| {
+            Gap::of_class(
+                class,
+                Outcome::NotReported,
+                "by which of several rules of equal effect",
+                "records tell the label and the last component of a name, and the socket's class",
+            )
+        })
+        .collect()
 }
 
 /// Objects that rules are about by something else than their labels.

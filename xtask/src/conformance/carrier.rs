@@ -35,6 +35,8 @@ pub enum Direction {
     Unenforced,
     /// Nothing is said.
     NotReported,
+    /// Another rule of equal effect may be named.
+    OtherRule,
 }
 
 /// What a mechanism says beforehand that it will do otherwise.
@@ -76,6 +78,7 @@ impl Gap {
                 got > expected || (!self.ways.is_empty() && got == Verdict::Block)
             }
             Direction::Looser | Direction::Unenforced => got < expected,
+            Direction::OtherRule => expected == got,
             // Of a denial that isn't reported, the rule is missing.
             Direction::NotReported => {
                 expected == got || (expected == Verdict::Audit && got == Verdict::Allow)

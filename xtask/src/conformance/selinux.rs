@@ -12,7 +12,7 @@ use gambeson::selinux::{
 };
 
 use super::apparmor::{gaps_of, rule_name};
-use super::carrier::{ANOTHER_NAME, Carrier, Gap, Seen};
+use super::carrier::{ANOTHER_NAME, Carrier, Direction, Gap, Seen};
 
 /// How long records may take from the kernel to its log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -161,6 +161,11 @@ impl Carrier for SeLinuxCarrier {
 
     fn gaps(&self, policy: &CompiledPolicy) -> Vec<Gap> {
         let mut gaps = gaps_of(&enforceability(&self.support, policy), policy, ways);
+        for gap in &mut gaps {
+            if gap.what.starts_with("by which of several rules") {
+                gap.direction = Direction::OtherRule;
+            }
+        }
         // What is said of a rule explains more than what is said of all.
         gaps.sort_by_key(|gap| gap.rule.is_none());
         gaps

@@ -83,6 +83,18 @@ pub fn explain<'p>(
             let fits = |decision: &Decision| (decision.verdict == Verdict::Block) == record.denied;
             fitting.find(fits).unwrap_or(first)
         }
+        // Rules may tell sockets of one class apart, and the strictest verdict stands for all.
+        None if matches!(operation, Operation::Socket(_)) => {
+            let of = SocketClass::ALL
+                .into_iter()
+                .find(|of| of.names().contains(&record.class.as_str()));
+            let sockets = of.map(SocketClass::examples).unwrap_or_default();
+            let decisions = sockets
+                .into_iter()
+                .map(|socket| decide(Operation::Socket(socket)));
+            let strictest = decisions.max_by_key(|decision| decision.verdict);
+            strictest.unwrap_or_else(|| decide(operation.clone()))
+        }
         _ => decide(operation.clone()),
     };
     let asks = |one: &str| record.permissions.iter().any(|own| own == one);
