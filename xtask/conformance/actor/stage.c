@@ -206,9 +206,10 @@ static int run(struct subject *s, int cgroup)
 	if (s->other == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int label = s->label ? open_label(s->proc, s->attribute) : -1;
-		if (s->label && (label < 0 || take_label(label, s->label)))
-			_exit(1);
+		/* Before the policy, which may not let it. */
 		if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
+			_exit(1);
+		if (s->label && (label < 0 || take_label(label, s->label)))
 			_exit(1);
 		for (;;)
 			pause();
