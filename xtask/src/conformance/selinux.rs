@@ -166,8 +166,9 @@ impl Carrier for SeLinuxCarrier {
                 gap.direction = Direction::OtherRule;
             }
         }
-        // What is said of a rule explains more than what is said of all.
-        gaps.sort_by_key(|gap| gap.rule.is_none());
+        // What is said of a rule explains more than what is said of all, and what is said of fewer events more than
+        // what is said of many.
+        gaps.sort_by_key(|gap| (gap.rule.is_none(), !gap.what.starts_with("new files")));
         gaps
     }
 
