@@ -37,17 +37,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     let compiled = selection.compile(&Config::default())?;
     enforceability(&support, &compiled).check(Require::BestEffort)?;
     let module = lower(&[("web", &compiled)], &LowerOptions::default())?;
-    let applied = Applied::apply(&module, Path::new(root))?;
-    let labelling = applied.labelling();
-    println!(
-        "{} of {} files labelled",
-        labelling.changes().len(),
-        labelling.looked_at()
-    );
+    let applied = Applied::apply(module, Path::new(root))?;
+    for (_, labelling) in applied.trees() {
+        let (changed, all) = (labelling.changes().len(), labelling.looked_at());
+        println!("{changed} of {all} names labelled");
+    }
+    let module = applied.module();
     let domain = module
         .domain_of("web", &compiled, program.as_bytes())
         .ok_or("the program has no domain")?;
-    bind_next_exec(&module, domain)?;
+    bind_next_exec(module, domain)?;
     let status = Command::new(program).args(rest).status()?;
     println!("the command ended with {status}");
     applied.remove()?;

@@ -64,7 +64,7 @@ impl Known<'_> {
 /// metadata: {name: web}
 /// spec:
 ///   capabilities: {matchCapabilities: [{capability: net_raw}]}
-///   file: {matchDirectories: [{dir: /srv/secret/, recursive: true}]}
+///   network: {matchProtocols: [{protocol: icmp}]}
 /// ")?;
 /// let compiled = policies.select(&Workload::pod("default")).compile(&Config::default())?;
 /// let report = enforceability(&Support::complete(), &compiled);
@@ -124,8 +124,10 @@ pub fn enforceability(support: &Support, compiled: &CompiledPolicy) -> Report {
     }
     let policy = Policy::new(compiled);
     gaps.extend(programs(compiled, &policy));
+    gaps.extend(objects(compiled));
     gaps.extend(places(&policy));
     gaps.extend(sockets(&policy));
+    gaps.extend(attribution(&rules));
     gaps.into_iter().collect()
 }
 
@@ -215,11 +217,15 @@ fn labels(rule: &Known<'_>, exceptions: bool) -> Vec<Gap> {
             "it keeps its label until it is relabelled",
         )),
         // Into a directory in which nothing may be written, nothing is moved.
-        Class::File if exceptions && rule.if_unheard() == Outcome::Looser => gaps.push(rule.gap(
-            Outcome::Looser,
-            "files that are moved or linked into the directory",
-            "rules let some names in it be written, and labels don't tell which name a file comes to",
-        )),
+        Class::File
+            if (exceptions || rule.only_reports) && rule.if_unheard() == Outcome::Looser =>
+        {
+            gaps.push(rule.gap(
+                Outcome::Looser,
+                "files that are moved or linked into the directory",
+                "some names in it may be written, and labels don't tell which name a file comes to",
+            ));
+        }
         _ => {}
     }
     let computed = matches!(
@@ -244,7 +250,7 @@ fn labels(rule: &Known<'_>, exceptions: bool) -> Vec<Gap> {
 }
 
 /// What holds for all policies about files or programs.
-fn everywhere() -> [Gap; 4] {
+fn everywhere() -> [Gap; 5] {
     let gap = |what, reason| Gap::of_policy(Outcome::Stricter, what, reason);
     [
         gap(
@@ -260,10 +266,79 @@ fn everywhere() -> [Gap; 4] {
             "they are judged again when a program runs in another domain or policies are replaced",
         ),
         gap(
+            "asking whether a file may be read or written",
+            "the kernel answers as if it were done",
+        ),
+        gap(
             "tracing processes of others",
             "they could be made to act for the workload",
         ),
     ]
+}
+
+/// Rules that one record may stand for.
+fn attribution(rules: &[Known<'_>]) -> Vec<Gap> {
+    let classes = [Class::Process, Class::File, Class::Network];
+    let several = classes.into_iter().filter(|class| {
+        let own = rules.iter().filter(|rule| rule.info.class == *class);
+        own.count() > 1
+    });
+    several
+        .map(|class| {
+            Gap::of_class(
+                class,
+                Outcome::NotReported,
+                "by which of several rules of equal effect",
+                "records tell the label and the last component of a name, and the socket's class",
+            )
+        })
+        .collect()
+}
+
+/// Objects that rules are about by something else than their labels.
+fn objects(compiled: &CompiledPolicy) -> Vec<Gap> {
+    let head = &compiled.tables().head;
+    let mut gaps = Vec::new();
+    let enforces = head.audited == 0;
+    for class in [Class::Process, Class::File] {
+        let judged = head.can_deny(class) || head.in_allow_list_mode(class);
+        if !judged {
+            continue;
+        }
+        let what = "objects whose path can't be computed";
+        let reason = "they have a label all the same, and what rules say of it counts";
+        // Process takes file's posture.
+        gaps.push(Gap::of_class(class, Outcome::Stricter, what, reason));
+        let looser = match head.posture(class) {
+            Verdict::Allow => continue,
+            Verdict::Block if enforces => Outcome::Looser,
+            Verdict::Audit | Verdict::Block => Outcome::NotReported,
+        };
+        gaps.push(Gap::of_class(class, looser, what, reason));
+    }
+    let watched = head.watches(Class::File) || head.in_allow_list_mode(Class::File);
+    if watched || (!enforces && head.can_deny(Class::File)) {
+        gaps.push(Gap::of_class(
+            Class::File,
+            Outcome::NotReported,
+            "reading what others have opened",
+            "only opening is told of, for reading is asked about again and again",
+        ));
+    }
+    if head.can_deny(Class::File) || watched {
+        let outcome = if enforces && head.can_deny(Class::File) {
+            Outcome::Looser
+        } else {
+            Outcome::NotReported
+        };
+        gaps.push(Gap::of_class(
+            Class::File,
+            outcome,
+            "sending by Unix sockets that were connected before",
+            "the kernel asks for the path when a socket is connected",
+        ));
+    }
+    gaps
 }
 
 /// Programs: what the kernel does with their files is judged by the same permissions as what others do.

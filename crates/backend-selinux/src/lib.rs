@@ -37,10 +37,14 @@ mod lower;
 mod support;
 
 pub use enforceability::enforceability;
-pub use event::{AvcError, AvcRecord, SelinuxEvent, explain};
-pub use life::{Applied, BinaryPolicy, Change, Labelling, LifeError, bind_next_exec, probe};
+pub use event::{AvcError, AvcRecord, Reason, SelinuxEvent, explain};
+pub use life::{
+    Applied, BinaryPolicy, Change, InForce, KernelLog, Labelling, LifeError, LogError, Polled,
+    bind_next_exec, probe,
+};
 pub use lower::{
-    Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, lower,
+    Access, Base, Domain, LowerError, LowerLimits, LowerOptions, Module, ObjectType, Replacement,
+    lower,
 };
 pub use support::Support;
 

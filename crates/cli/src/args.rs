@@ -128,6 +128,8 @@ pub(crate) struct DecideArgs {
   gambeson lower --backend apparmor --require best-effort --policies examples/policies \\
       --namespace production --label app=web
   gambeson lower --backend apparmor --features 6.12 --require best-effort --policies p.yaml --host
+  gambeson lower --backend selinux --file-contexts web_contexts --require best-effort \\
+      --policies p.yaml --namespace production > web.cil
 
 The text goes to standard output, and what it doesn't carry out as the policies say to standard error.
 
@@ -144,6 +146,12 @@ pub(crate) struct LowerArgs {
     /// /sys/kernel/security/apparmor/features; by default this machine's kernel
     #[arg(long, value_name = "6.1|6.12|PATH")]
     pub(crate) features: Option<PathBuf>,
+    /// With selinux: where the module's file contexts go
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file_contexts: Option<PathBuf>,
+    /// With selinux: a module on top of a policy that is there, instead of a whole one
+    #[arg(long)]
+    pub(crate) on_top: bool,
     /// What the profile is called
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(crate) name: ProfileName,
@@ -200,10 +208,12 @@ pub(crate) struct ProbeArgs {
   gambeson run --audit --json --output alerts.jsonl --policies policies --workload web.json -- ./web
   gambeson run --observe -- /usr/bin/make
   gambeson run --backend apparmor --require best-effort --policies policies --workload web.json -- ./web
+  gambeson run --backend selinux --require best-effort --policies policies --workload web.json -- ./web
 
-The command runs in a cgroup of its own (bpf-lsm) or under a profile of its own (apparmor), which is
-removed at the end; processes that the command leaves behind are ended then, and named. Needs root.
-What can't be enforced on this kernel is told by `gambeson probe`. Under apparmor, alerts are taken
+The command runs in a cgroup of its own (bpf-lsm), under a profile of its own (apparmor), which are
+removed at the end, or in a domain of its own (selinux), where no other policy is in force: all files
+below --root, or of the machine, are labelled, and their labels put back; processes that the command leaves behind are ended then, and named. Needs root.
+What can't be enforced on this kernel is told by `gambeson probe`. Under apparmor and selinux, alerts are taken
 from the kernel's log, and so need a machine without an audit daemon.
 
 Alerts go to standard error, or to the file of --output: one line for each, and a summary at the
@@ -333,6 +343,9 @@ pub(crate) enum Backend {
     #[cfg_attr(not(feature = "bpf-lsm"), default)]
     #[value(name = "apparmor")]
     AppArmor,
+    /// SELinux types and domains
+    #[value(name = "selinux")]
+    SeLinux,
 }
 
 /// A form that policies can be printed in.
@@ -341,6 +354,9 @@ pub(crate) enum Form {
     /// An AppArmor profile, as `apparmor_parser` takes it
     #[value(name = "apparmor")]
     AppArmor,
+    /// An SELinux module in CIL, as `secilc` and `semodule` take it
+    #[value(name = "selinux")]
+    SeLinux,
 }
 
 /// How closely policies are to be carried out.

@@ -40,6 +40,9 @@ pub(crate) enum Failure {
     /// Policies that can't be lowered.
     #[error(transparent)]
     Lower(#[from] gambeson::apparmor::LowerError),
+    /// Policies that can't be lowered to a module.
+    #[error(transparent)]
+    LowerToModule(#[from] gambeson::selinux::LowerError),
     /// Policies that aren't carried out as closely as required.
     #[error("the policies can't be carried out as required ({require}); {gaps} named above {} not tolerated", if *.gaps == 1 { "gap is" } else { "gaps are" })]
     Gaps {

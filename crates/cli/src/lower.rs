@@ -22,6 +22,7 @@ pub(crate) fn run(args: &LowerArgs) -> Result<Outcome, Failure> {
         compiling::compile(&args.policies, &args.reading, args.posture, &workload, None)?;
     let text = match args.backend {
         Form::AppArmor => apparmor(args, &compiled)?,
+        Form::SeLinux => selinux(args, &compiled)?,
     };
     let mut stdout = std::io::stdout();
     stdout.write_all(text.as_bytes())?;
@@ -35,6 +36,26 @@ fn apparmor(args: &LowerArgs, compiled: &CompiledPolicy) -> Result<String, Failu
     let profile = lower(&support, compiled, &options)?;
     check(profile.report(), compiled, args.require.into())?;
     Ok(profile.text().to_owned())
+}
+
+/// The module; its file contexts go to a file of their own.
+fn selinux(args: &LowerArgs, compiled: &CompiledPolicy) -> Result<String, Failure> {
+    use gambeson::selinux::{Base, LowerOptions, Support, enforceability, lower};
+    let options = if args.on_top {
+        LowerOptions::on_top_of(Base::default())
+    } else {
+        LowerOptions::default()
+    };
+    let module = lower(&[("workload", compiled)], &options)?;
+    let report = enforceability(&Support::complete(), compiled);
+    check(&report, compiled, args.require.into())?;
+    if let Some(file) = &args.file_contexts {
+        std::fs::write(file, module.file_contexts()).map_err(|error| Failure::Unwritable {
+            file: file.clone(),
+            error,
+        })?;
+    }
+    Ok(module.cil().to_owned())
 }
 
 fn features(given: Option<&Path>) -> Result<Features, Failure> {

@@ -105,12 +105,12 @@ int new_memfd(void);
 /* Copies what is in one file to another. */
 int copy_all(int from, int to);
 
-/* AppArmor lets nobody but a process itself change its profile. Opens what that takes, below this
- * descriptor of /proc, which is closed. */
-int open_label(int proc);
+/* AppArmor and SELinux let nobody but a process itself change its profile or domain. Opens what that
+ * takes, below this descriptor of /proc, which is closed. */
+int open_label(int proc, const char *attribute);
 
-/* Changes to the profile of this name; 0 or an errno. */
-int take_label(int fd, const char *name);
+/* Writes what asks for it; 0 or an errno. */
+int take_label(int fd, const char *text);
 
 int stage(int count, char **arguments);
 int perform(int count, char **arguments);

@@ -106,18 +106,20 @@ static void leave(struct page *page, int state, int index, int error)
 	_exit(0);
 }
 
-int open_label(int proc)
+int open_label(int proc, const char *attribute)
 {
-	int fd = openat(proc, "self/attr/apparmor/current", O_WRONLY | O_CLOEXEC);
+	char name[64];
+
+	snprintf(name, sizeof name, "self/attr/%s", attribute);
+	int fd = openat(proc, name, O_WRONLY | O_CLOEXEC);
 
 	close(proc);
 	return fd;
 }
 
-int take_label(int fd, const char *name)
+int take_label(int fd, const char *text)
 {
-	char text[512];
-	int length = snprintf(text, sizeof text, "changeprofile %s", name);
+	ssize_t length = strlen(text);
 	int error = write(fd, text, length) == length ? 0 : errno;
 
 	close(fd);
@@ -131,7 +133,7 @@ int perform(int count, char **arguments)
 	static struct act acts[MOST];
 	struct page *page;
 	int fd, label_fd = -1;
-	const char *label = getenv("LABEL"), *proc = getenv("PROC");
+	const char *label = getenv("LABEL"), *attribute = getenv("ATTRIBUTE"), *proc = getenv("PROC");
 
 	if (count < 2)
 		return 2;
@@ -142,7 +144,7 @@ int perform(int count, char **arguments)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
-	if (label && proc && (label_fd = open_label(atoi(proc))) < 0)
+	if (label && attribute && proc && (label_fd = open_label(atoi(proc), attribute)) < 0)
 		leave(page, UNPREPARED, 0, errno);
 	int number = read_acts(count - 1, arguments + 1, acts, MOST, page);
 	if (number <= 0)

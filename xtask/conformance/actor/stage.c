@@ -1,7 +1,11 @@
 /* The stage: a root of its own, a subject in it, a cgroup around it. Arguments, in order:
  *
  *   cgroup DIRECTORY      where the subject goes before it acts (left out: nowhere)
- *   label NAME            the profile of AppArmor that it takes before it acts (left out: none)
+ *   label ATTRIBUTE TEXT  what it writes below /proc/self/attr before it acts: a profile of AppArmor's, a
+ *                         context of SELinux's (left out: nothing)
+ *   wait                  say `ready PID` before the subject acts, and wait for a line: the stage's root can
+ *                         be seen at /proc/PID/root
+ *   below DIRECTORY       make the root there, instead of in memory
  *   proc                  mount /proc
  *   cgroups DIRECTORY     show this cgroup hierarchy there
  *   uid NUMBER            the subject's
@@ -69,12 +73,14 @@ static void own(const char *path, const char *mode, const char *uid)
 
 /* The root lies on top of the first file system, as in every system that was started from an
  * initial one, and in every container on it. There is no pivot_root from that file system itself. */
-static void enter_root(void)
+static void enter_root(const char *below)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		fail("mount namespace");
 	mkdir("/run/actor", 0755);
-	if (mount("none", "/run/actor", "tmpfs", 0, "mode=0777") || chdir("/run/actor"))
+	if (below ? mount(below, "/run/actor", NULL, MS_BIND, NULL) : mount("none", "/run/actor", "tmpfs", 0, "mode=0777"))
+		fail("root");
+	if (chdir("/run/actor"))
 		fail("root");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		fail("move of the root");
@@ -116,7 +122,8 @@ static void become_user(int uid)
 struct subject {
 	const char *path;
 	int uid, tty, self, page, proc;
-	const char *label;
+	const char *label, *attribute;
+	int wait;
 	pid_t other;
 	char **acts;
 	int act_count;
@@ -148,13 +155,15 @@ static void start(struct subject *s)
 			fail("memfd");
 	}
 	become_user(s->uid);
-	char label[600], proc[32];
-	char *environment[] = { NULL, NULL, NULL };
+	char label[600], attribute[80], proc[32];
+	char *environment[] = { NULL, NULL, NULL, NULL };
 	if (s->label) {
 		snprintf(label, sizeof label, "LABEL=%s", s->label);
+		snprintf(attribute, sizeof attribute, "ATTRIBUTE=%s", s->attribute);
 		snprintf(proc, sizeof proc, "PROC=%d", s->proc);
 		environment[0] = label;
-		environment[1] = proc;
+		environment[1] = attribute;
+		environment[2] = proc;
 	}
 	if (fd >= 0)
 		syscall(SYS_execveat, fd, "", list, environment, AT_EMPTY_PATH);
@@ -172,6 +181,19 @@ static void bind_process(int cgroup, pid_t process)
 		fail("cgroup");
 }
 
+/* Lets whoever started the stage do what has to be done before the subject acts. */
+static void wait_for_word(void)
+{
+	char word;
+
+	printf("ready %d\n", (int)getpid());
+	fflush(stdout);
+	do
+		if (read(STDIN_FILENO, &word, 1) != 1)
+			_exit(1);
+	while (word != '\n');
+}
+
 static int run(struct subject *s, int cgroup)
 {
 	struct page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, s->page, 0);
@@ -186,7 +208,7 @@ static int run(struct subject *s, int cgroup)
 		/* The policy may deny becoming someone else. */
 		if (setresgid(STRANGER, STRANGER, STRANGER) || setresuid(STRANGER, STRANGER, STRANGER))
 			_exit(1);
-		int label = s->label ? open_label(s->proc) : -1;
+		int label = s->label ? open_label(s->proc, s->attribute) : -1;
 		if (s->label && (label < 0 || take_label(label, s->label)))
 			_exit(1);
 		for (;;)
@@ -199,6 +221,8 @@ static int run(struct subject *s, int cgroup)
 		if (page->state == READY) {
 			bind_process(cgroup, s->other);
 			bind_process(cgroup, subject);
+			if (s->wait)
+				wait_for_word();
 			page->state = GO;
 		}
 		if (!ended && waitpid(subject, &status, WNOHANG) == subject)
@@ -302,7 +326,7 @@ int stage(int count, char **arguments)
 {
 	struct subject subject = { .tty = -1, .proc = -1 };
 	int cgroup = -1, with_proc = 0, outside[16], outside_count = 0, at;
-	const char *cgroups = NULL;
+	const char *cgroups = NULL, *below = NULL;
 	int hierarchy = -1;
 
 	umask(0);
@@ -325,7 +349,8 @@ int stage(int count, char **arguments)
 			cgroup = open(name, O_WRONLY | O_CLOEXEC);
 			if (cgroup < 0)
 				fail(name);
-		} else if (!strcmp(arguments[at], "label") && at + 1 < count) {
+		} else if (!strcmp(arguments[at], "label") && at + 2 < count) {
+			subject.attribute = arguments[++at];
 			subject.label = arguments[++at];
 			subject.proc = open("/proc", O_RDONLY | O_DIRECTORY);
 			if (subject.proc < 0)
@@ -335,7 +360,11 @@ int stage(int count, char **arguments)
 			hierarchy = syscall(SYS_open_tree, AT_FDCWD, cgroups, 1 | O_CLOEXEC);
 			if (hierarchy < 0)
 				fail(cgroups);
-		} else if (!strcmp(arguments[at], "proc"))
+		} else if (!strcmp(arguments[at], "below") && at + 1 < count)
+			below = arguments[++at];
+		else if (!strcmp(arguments[at], "wait"))
+			subject.wait = 1;
+		else if (!strcmp(arguments[at], "proc"))
 			with_proc = 1;
 		else if (!strcmp(arguments[at], "tty"))
 			subject.tty = terminal();
@@ -344,7 +373,7 @@ int stage(int count, char **arguments)
 		else
 			break;
 	}
-	enter_root();
+	enter_root(below);
 	if (with_proc) {
 		mkdir("/proc", 0555);
 		if (mount("proc", "/proc", "proc", 0, NULL))

@@ -8,6 +8,7 @@ use xtask::conformance::apparmor::AppArmorCarrier;
 use xtask::conformance::bpf_lsm::BpfCarrier;
 use xtask::conformance::carrier::{Carrier, Nothing};
 use xtask::conformance::guest::{SCENARIOS, read_suites, relax, run};
+use xtask::conformance::selinux::SeLinuxCarrier;
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ fn carrier(name: &str) -> Result<Box<dyn Carrier>, String> {
         "none" => Ok(Box::new(Nothing)),
         "bpf-lsm" => Ok(Box::new(BpfCarrier::load()?)),
         "apparmor" => Ok(Box::new(AppArmorCarrier::open()?)),
+        "selinux" => Ok(Box::new(SeLinuxCarrier::open()?)),
         _ => Err(format!("there is no carrier `{name}` in a kernel")),
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use gambeson::apparmor::audit::{Occurrence, Reason, Record};
 use gambeson::apparmor::{AppArmor, Applied, Enforcer, KernelLog, Options};
 use gambeson::matcher::CompiledPolicy;
-use gambeson::matcher::backend::{Outcome, Require};
+use gambeson::matcher::backend::{Outcome, Report, Require};
 use gambeson::policy_model::{Cause, Class};
 
 use super::carrier::{Carrier, Direction, Gap, NAMELESS_SOURCE, Seen};
@@ -91,7 +91,7 @@ impl AppArmorCarrier {
 }
 
 /// The policy's name and the rule's field path.
-fn rule_name(policy: &CompiledPolicy, cause: Cause) -> Option<String> {
+pub(super) fn rule_name(policy: &CompiledPolicy, cause: Cause) -> Option<String> {
     let Cause::Rule(id) = cause else { return None };
     let rule = policy.rule(id)?;
     Some(format!("{} {}", rule.policy, rule.field_path()))
@@ -213,6 +213,52 @@ fn ways(what: &str) -> &'static [&'static str] {
     }
 }
 
+/// What a report says beforehand, as steps meet it. `ways` tells the ways that a gap is about which isn't about
+/// everything that a rule or a class says.
+pub(super) fn gaps_of(
+    report: &Report,
+    policy: &CompiledPolicy,
+    ways: fn(&str) -> &'static [&'static str],
+) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    for gap in report.gaps() {
+        // More than a rule of sockets says is denied to those that no rule names, too.
+        let class = gap
+            .rule
+            .and_then(|id| policy.rule(id))
+            .map(|rule| rule.class);
+        let beyond =
+            class.filter(|class| *class == Class::Network && gap.outcome == Outcome::Stricter);
+        let classes: &[&str] = gap.class.or(beyond).map_or(&[], operations);
+        let operations = classes.iter().map(|name| Some((*name).to_owned()));
+        let operations: Vec<Option<String>> = operations.collect();
+        let operations = if operations.is_empty() {
+            vec![None]
+        } else {
+            operations
+        };
+        for operation in operations {
+            gaps.push(Gap {
+                rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
+                operation,
+                ways: ways(&gap.what)
+                    .iter()
+                    .map(|way| (*way).to_owned())
+                    .collect(),
+                some: OF_SOME.contains(&gap.what.as_str()),
+                direction: match gap.outcome {
+                    Outcome::Stricter => Direction::Stricter,
+                    Outcome::Looser => Direction::Looser,
+                    Outcome::Unenforced => Direction::Unenforced,
+                    Outcome::NotReported => Direction::NotReported,
+                },
+                what: format!("{}: {}", gap.what, gap.reason),
+            });
+        }
+    }
+    gaps
+}
+
 impl Carrier for AppArmorCarrier {
     fn name(&self) -> &'static str {
         "apparmor"
@@ -229,42 +275,7 @@ impl Carrier for AppArmorCarrier {
     fn gaps(&self, policy: &CompiledPolicy) -> Vec<Gap> {
         use gambeson::matcher::backend::Backend as _;
         let report = AppArmor::enforceability(self.enforcer.support(), policy);
-        let mut gaps = Vec::new();
-        for gap in report.gaps() {
-            // More than a rule of sockets says is denied to those that no rule names, too.
-            let class = gap
-                .rule
-                .and_then(|id| policy.rule(id))
-                .map(|rule| rule.class);
-            let beyond =
-                class.filter(|class| *class == Class::Network && gap.outcome == Outcome::Stricter);
-            let classes: &[&str] = gap.class.or(beyond).map_or(&[], operations);
-            let operations = classes.iter().map(|name| Some((*name).to_owned()));
-            let operations: Vec<Option<String>> = operations.collect();
-            let operations = if operations.is_empty() {
-                vec![None]
-            } else {
-                operations
-            };
-            for operation in operations {
-                gaps.push(Gap {
-                    rule: gap.rule.and_then(|id| rule_name(policy, Cause::Rule(id))),
-                    operation,
-                    ways: ways(&gap.what)
-                        .iter()
-                        .map(|way| (*way).to_owned())
-                        .collect(),
-                    some: OF_SOME.contains(&gap.what.as_str()),
-                    direction: match gap.outcome {
-                        Outcome::Stricter => Direction::Stricter,
-                        Outcome::Looser => Direction::Looser,
-                        Outcome::Unenforced => Direction::Unenforced,
-                        Outcome::NotReported => Direction::NotReported,
-                    },
-                    what: format!("{}: {}", gap.what, gap.reason),
-                });
-            }
-        }
+        let mut gaps = gaps_of(&report, policy, ways);
         // What the policy says in AppArmor's own words is no part of the model.
         if policy.apparmor().next().is_some() {
             let everything = ["exec", "map_exec", "read", "write", "socket", "capability"];
@@ -303,7 +314,8 @@ impl Carrier for AppArmorCarrier {
             Some(source) => applied.label_for(source),
             None => applied.name().as_str(),
         };
-        vec!["label".into(), label.into()]
+        let text = format!("changeprofile {label}");
+        vec!["label".into(), "apparmor/current".into(), text.into()]
     }
 
     fn seen(&mut self, handle: u64) -> Result<Vec<Seen>, String> {

@@ -138,6 +138,21 @@ pub fn apparmor_parser() -> Result<PathBuf, BuildError> {
     }
 }
 
+/// The program that compiles modules; its file.
+///
+/// # Errors
+/// When it isn't installed.
+pub fn secilc() -> Result<PathBuf, BuildError> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&folders).map(|folder| folder.join("secilc"));
+    programs
+        .find(|program| program.is_file())
+        .ok_or_else(|| BuildError::Failed {
+            program: "secilc".to_owned(),
+            message: "it is in no directory of PATH; install the package `secilc`".to_owned(),
+        })
+}
+
 fn run(mut command: Command) -> Result<String, BuildError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| BuildError::Start {

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Among the ways that a gap is about: any, by a subject whose program has no path.
 pub const NAMELESS_SOURCE: &str = "(by a source without a path)";
 
+/// Stands among the ways of a step in whose tree a file has several names.
+pub const ANOTHER_NAME: &str = "another name";
+
 /// What a mechanism reported of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -35,6 +38,8 @@ pub enum Direction {
     Unenforced,
     /// Nothing is said.
     NotReported,
+    /// Another rule of equal effect may be named.
+    OtherRule,
 }
 
 /// What a mechanism says beforehand that it will do otherwise.
@@ -75,8 +80,12 @@ impl Gap {
     #[must_use]
     pub fn excuses(&self, expected: Verdict, got: Verdict) -> bool {
         match self.direction {
-            Direction::Stricter => got > expected,
+            // What is denied in these ways anyway is denied for another reason.
+            Direction::Stricter => {
+                got > expected || (!self.ways.is_empty() && got == Verdict::Block)
+            }
             Direction::Looser | Direction::Unenforced => got < expected,
+            Direction::OtherRule => expected == got,
             // Of a denial that isn't reported, the rule is missing.
             Direction::NotReported => {
                 expected == got || (expected == Verdict::Audit && got == Verdict::Allow)
@@ -116,6 +125,22 @@ pub trait Carrier {
     fn staging(&self, _handle: u64, _source: Option<&[u8]>) -> Vec<OsString> {
         Vec::new()
     }
+
+    /// Why operations can't be done this way under this mechanism, if they can't.
+    fn cannot(&self, _way: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// Is called before the subject acts, with the process of a stage that was told to wait for it.
+    ///
+    /// # Errors
+    /// When what has to be done then can't be done.
+    fn ready(&mut self, _handle: u64, _stage: u32) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Is called when the stage is gone.
+    fn done(&mut self) {}
 
     /// Whether what is allowed and not watched is reported, too.
     fn reports_allowed(&self) -> bool {

@@ -18,19 +18,21 @@ use crate::vm::{Kernel, Lsm, Machine, Payload, UnderTest, VmError, kernels_under
 pub const HELP: &str = "\
 cargo xtask conformance [OPTION]...         carry the scenarios out and report how that went
     --scenarios DIR         the folder of scenarios (default: tests/scenarios)
-    --carrier NAME          decide, none, bpf-lsm or apparmor; again for more (default: decide and none)
+    --carrier NAME          decide, none, bpf-lsm, apparmor or selinux; again for more (default: decide and
+                            none)
     --kernel NAME           again for more (default: GAMBESON_KERNELS, or what can be had)
     --format text|json      a table, or a line of JSON for each step
     --write                 write tests/conformance/REPORT.md
 ";
 
 /// Carriers that run in a guest.
-const IN_KERNELS: [&str; 3] = ["none", "bpf-lsm", "apparmor"];
+const IN_KERNELS: [&str; 4] = ["none", "bpf-lsm", "apparmor", "selinux"];
 
 /// The security modules of the guest that a carrier needs.
 fn modules(carrier: &str) -> Lsm {
     match carrier {
         "apparmor" => Lsm::AppArmor,
+        "selinux" => Lsm::SeLinux,
         _ => Lsm::Bpf,
     }
 }
@@ -250,7 +252,7 @@ fn in_guests(
     let content = serde_json::to_vec(suites)?;
     let mut lines = Vec::new();
     for kernel in kernels {
-        for lsm in [Lsm::Bpf, Lsm::AppArmor] {
+        for lsm in [Lsm::Bpf, Lsm::AppArmor, Lsm::SeLinux] {
             let carriers = carriers.iter().filter(|carrier| modules(carrier) == lsm);
             let carriers: Vec<&str> = carriers.copied().collect();
             if carriers.is_empty() {
@@ -268,6 +270,9 @@ fn in_guests(
             if lsm == Lsm::AppArmor {
                 let parser = build::apparmor_parser()?;
                 payload = payload.executable(parser, "/usr/sbin/apparmor_parser");
+            }
+            if lsm == Lsm::SeLinux {
+                payload = payload.executable(build::secilc()?, "/usr/bin/secilc");
             }
             lines.extend(in_guest(&machine, &payload)?);
         }

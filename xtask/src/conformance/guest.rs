@@ -1,18 +1,17 @@
 //! The part that runs in the guest: every step, for real.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use gambeson::matcher::{Compile, CompiledPolicy, Config};
 use gambeson::policy_model::{Event, Verdict, Workload};
 use serde::{Deserialize, Serialize};
 
-use super::carrier::{Carrier, Gap, NAMELESS_SOURCE, Seen};
+use super::carrier::{ANOTHER_NAME, Carrier, Gap, NAMELESS_SOURCE, Seen};
 use super::staging::{Plan, Staging, plan};
 use super::ways::Failure;
 use crate::judge::{Outcome, expected, select};
@@ -186,6 +185,11 @@ impl Room<'_> {
                 }
                 Plan::Run(staging) => {
                     line.way = Some(staging.way.to_owned());
+                    if let Some(why) = self.carrier.cannot(staging.way) {
+                        line.note = Some(why.to_owned());
+                        lines.push(line);
+                        continue;
+                    }
                     if let Err(error) = self.step(scenario, step, &staging, &expected, &mut line) {
                         line.got = "error".to_owned();
                         line.ok = false;
@@ -217,7 +221,12 @@ impl Room<'_> {
         let more = self
             .carrier
             .staging(bound.handle, staging.source.as_deref());
-        let performed = perform(staging, &bound.cgroup, &more)?;
+        let mut command = Command::new(ACTOR);
+        command.arg("--stage").arg("cgroup").arg(&bound.cgroup);
+        command.args(more);
+        let ready = &mut |stage| self.carrier.ready(bound.handle, stage);
+        let performed = perform(staging, command, ready)?;
+        self.carrier.done();
         let seen = self.carrier.seen(bound.handle)?;
         let got = conclude(step, &performed, &seen, expected);
         line.got = got.to_string();
@@ -244,6 +253,10 @@ impl Room<'_> {
         ways.push(staging.way);
         if staging.source.is_none() {
             ways.push(NAMELESS_SOURCE);
+        }
+        let mut tree = scenario.tree.iter();
+        if tree.any(|entry| entry.link.is_some() || entry.bind.is_some()) {
+            ways.push(ANOTHER_NAME);
         }
         let mut concerned = gaps.filter(|gap| gap.concerns(rule, &operations, &ways));
         if got.verdict == expected.verdict && same_cause {
@@ -304,19 +317,43 @@ struct Performed {
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 
-/// Lets the stage play a step.
-fn perform(staging: &Staging, cgroup: &Path, more: &[OsString]) -> Result<Performed, String> {
-    let mut command = Command::new(ACTOR);
-    command.arg("--stage").arg("cgroup").arg(cgroup).args(more);
+/// Lets the stage play a step. `ready` is called with its process where it waits for that.
+fn perform(
+    staging: &Staging,
+    mut command: Command,
+    ready: &mut dyn FnMut(u32) -> Result<(), String>,
+) -> Result<Performed, String> {
     if staging.cgroups {
         command.args(["cgroups", CGROUPS]);
     }
-    let output = command
+    let failed = |error| format!("the actor can't be started: {error}");
+    let mut stage = command
         .args(&staging.arguments)
-        .output()
-        .map_err(|error| format!("the actor can't be started: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    understand(text.lines().next().unwrap_or_default(), staging.failure)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let mut word = stage.stdin.take().ok_or("the stage has no input")?;
+    let output = stage.stdout.take().ok_or("the stage has no output")?;
+    let mut said = Err("the actor says nothing".to_owned());
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        if line.starts_with("ready ") {
+            if let Err(error) = ready(stage.id()) {
+                said = Err(error);
+                break;
+            }
+            word.write_all(b"\n").map_err(|error| error.to_string())?;
+            continue;
+        }
+        said = Ok(line);
+        break;
+    }
+    // A stage that waits in vain ends.
+    drop(word);
+    stage.wait().map_err(failed)?;
+    understand(&said?, staging.failure)
 }
 
 /// Understands the stage's line.

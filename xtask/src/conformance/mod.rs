@@ -8,5 +8,6 @@ pub mod carrier;
 pub mod command_line;
 pub mod guest;
 pub mod report;
+pub mod selinux;
 pub mod staging;
 pub mod ways;

@@ -284,6 +284,7 @@ mod tests {
             // The row's number and scenario, then a letter for each mechanism.
             assert!(["S", "P", "V"].contains(&cells[3]), "{row}");
             assert!(["S", "P", "V", "?"].contains(&cells[5]), "{row}");
+            assert!(["S", "P", "V"].contains(&cells[7]), "{row}");
         }
     }
 

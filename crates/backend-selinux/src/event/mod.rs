@@ -12,10 +12,35 @@ use gambeson_policy_model::{
     UnixTime, Verdict,
 };
 
-use crate::lower::{Access, Domain, Module, SocketClass, worst_event};
+use crate::lower::{
+    Access, Domain, Module, SocketClass, access_operation, named_paths, worst_event,
+};
 
 /// The name that KubeArmor gives this mechanism.
 const ENFORCER: &str = "SELinux";
+
+/// Why something was denied or told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The decision's cause says it.
+    Policy,
+    /// Mounting is denied where rules are about files or programs.
+    Mount,
+    /// The mechanism is stricter than the policy: a gap.
+    Mechanism,
+}
+
+impl Reason {
+    /// The reason in a word or two.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Mount => "mounting under file rules",
+            Self::Mechanism => "no rule accounts for it",
+        }
+    }
+}
 
 /// An access that was told of, with the rule that decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +54,8 @@ pub struct SelinuxEvent {
     /// The decision. Where the record has no path, it is that on a file of the same type, so that the
     /// verdict stands and the rule may be another one of equal effect.
     pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// Takes a record for an event of a module's workloads. `policy` is the compiled policy of a workload, as it
@@ -41,32 +68,107 @@ pub fn explain<'p>(
     let domain = module.domain(record.source_type())?;
     let compiled = policy(domain)?;
     let operation = operation(module, domain, &record)?;
-    let decided = match operation.file() {
-        Some(path) if path.bytes().is_none() => {
-            let types = module.types().iter();
-            let of = types.into_iter().find(|of| of.name == record.target_type());
-            let example = of.map(|of| EventPath::new(of.example.clone()));
-            with_path(operation.clone(), example.unwrap_or_default())
+    let decide = |operation| compiled.decide(&worst_event(worst_args(operation), &domain.program));
+    let decision = match operation.file() {
+        Some(path) if !is_of(module, path, &record) => {
+            let paths = module.paths_of(record.target_type(), record.name.as_deref());
+            let mut decisions = paths
+                .into_iter()
+                .map(|path| decide(with_path(operation.clone(), EventPath::new(path))));
+            // A file of another type: what is new in a directory may be told of with the directory's.
+            let unknown = || decide(with_path(operation.clone(), EventPath::UNRESOLVABLE));
+            let first = decisions.next().unwrap_or_else(unknown);
+            // What is denied is denied by a rule that denies.
+            let mut fitting = std::iter::once(first).chain(decisions);
+            let fits = |decision: &Decision| (decision.verdict == Verdict::Block) == record.denied;
+            fitting.find(fits).unwrap_or(first)
         }
-        _ => operation.clone(),
+        // Rules may tell sockets of one class apart, and the strictest verdict stands for all.
+        None if matches!(operation, Operation::Socket(_)) => {
+            let of = SocketClass::ALL
+                .into_iter()
+                .find(|of| of.names().contains(&record.class.as_str()));
+            let sockets = of.map(SocketClass::examples).unwrap_or_default();
+            let decisions = sockets
+                .into_iter()
+                .map(|socket| decide(Operation::Socket(socket)));
+            let strictest = decisions.max_by_key(|decision| decision.verdict);
+            strictest.unwrap_or_else(|| decide(operation.clone()))
+        }
+        _ => decide(operation.clone()),
     };
-    let decision = compiled.decide(&worst_event(decided, &domain.program));
-    let decision = if record.denied && decision.verdict != Verdict::Block {
-        // A gap that is stricter: no rule denied it.
-        Decision {
-            verdict: Verdict::Block,
-            cause: gambeson_policy_model::Cause::None,
+    let asks = |one: &str| record.permissions.iter().any(|own| own == one);
+    let mounts = asks("mounton") || record.class == "filesystem";
+    let decision = match decision.verdict {
+        Verdict::Block if !mounts => decision,
+        // A directory that is moved takes along what is below it.
+        _ if record.class == "dir" && (asks("rename") || asks("reparent")) => {
+            below(module, &record, compiled, domain).unwrap_or(decision)
         }
-    } else {
-        decision
+        _ => decision,
+    };
+    let (decision, reason) = match (record.denied, decision.verdict) {
+        (true, Verdict::Block) if !mounts => (decision, Reason::Policy),
+        (false, _) => (decision, Reason::Policy),
+        (true, _) => {
+            let decision = Decision {
+                verdict: Verdict::Block,
+                cause: gambeson_policy_model::Cause::None,
+            };
+            let reason = if mounts {
+                Reason::Mount
+            } else {
+                Reason::Mechanism
+            };
+            (decision, reason)
+        }
     };
     let source = record.exe.clone().unwrap_or_default();
     Some(SelinuxEvent {
         workload: domain.workload.clone(),
         event: Event::new(operation).by(EventPath::new(source)),
         decision,
+        reason,
         record,
     })
+}
+
+/// Whether a path tells which rule decided: what was judged is the label. A file may have another name, or lie
+/// below a root that the workload doesn't see.
+fn is_of(module: &Module, path: &EventPath<'_>, record: &AvcRecord) -> bool {
+    let of = path.bytes().and_then(|path| module.type_of(path));
+    of.is_some_and(|of| of.name == record.target_type())
+}
+
+/// The decision on what a rule denies below a directory that is moved.
+fn below(
+    module: &Module,
+    record: &AvcRecord,
+    compiled: &CompiledPolicy,
+    domain: &Domain,
+) -> Option<Decision> {
+    let directories = module.paths_of(record.target_type(), record.name.as_deref());
+    let named = named_paths(compiled.tables());
+    let inside = named.iter().filter(|path| {
+        directories.iter().any(|directory| {
+            let rest = path.strip_prefix(directory.as_slice());
+            rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+        })
+    });
+    let decide = |path: &Vec<u8>| {
+        let path = EventPath::new(path.clone());
+        compiled.decide(&worst_event(Operation::Write { path }, &domain.program))
+    };
+    let decisions = inside.map(decide);
+    decisions.max_by_key(|decision| decision.verdict)
+}
+
+/// No record tells of arguments: a condition on them is taken for not holding.
+fn worst_args(operation: Operation<'_>) -> Operation<'_> {
+    match operation {
+        Operation::Exec { path, args } if args.is_empty() => access_operation(Access::Exec, path),
+        other => other,
+    }
 }
 
 fn with_path<'e>(operation: Operation<'e>, path: EventPath<'e>) -> Operation<'e> {
@@ -109,6 +211,7 @@ fn operation(module: &Module, domain: &Domain, record: &AvcRecord) -> Option<Ope
                 "reparent",
                 "add_name",
                 "remove_name",
+                "mounton",
             ];
             if asks(&changes) {
                 return Some(Operation::Write { path });
@@ -126,6 +229,7 @@ fn operation(module: &Module, domain: &Domain, record: &AvcRecord) -> Option<Ope
             }
             asks(&["read", "open"]).then_some(Operation::Read { path })
         }
+        "filesystem" => Some(Operation::Write { path }),
         "process" if asks(&["transition"]) => Some(exec(path)),
         "capability" | "capability2" | "cap_userns" | "cap2_userns" => {
             let number = record.capability.and_then(Capability::from_number);

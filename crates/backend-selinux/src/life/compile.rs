@@ -47,10 +47,15 @@ impl BinaryPolicy {
         if !module.is_whole() {
             return Err(LifeError::NotWhole);
         }
+        Self::of_text(module.cil())
+    }
+
+    /// Compiles a whole policy's text.
+    pub(super) fn of_text(cil: &str) -> Result<Self, LifeError> {
         let failed = |source| LifeError::Compiler { source };
         let scratch = Scratch::new().map_err(failed)?;
         let [text, policy] = ["module.cil", "policy"].map(|name| scratch.0.join(name));
-        fs::write(&text, module.cil()).map_err(failed)?;
+        fs::write(&text, cil).map_err(failed)?;
         let done = Command::new("secilc")
             .args(["-c", POLICY_VERSION, "-f", "/dev/null", "-o"])
             .args([&policy, &text])

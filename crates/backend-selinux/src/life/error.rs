@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::lower::LowerError;
+
 /// Why a module could not be brought into the kernel, or out of it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -14,6 +16,9 @@ pub enum LifeError {
         "the module is no whole policy; add it with `semodule --install`, together with the policy it is for"
     )]
     NotWhole,
+    /// The policies can't be lowered.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
     /// The compiler can't be started, or its files not be written.
     #[error("`secilc` can't be run: {source}; install the package `secilc`")]
     Compiler {
@@ -48,13 +53,18 @@ pub enum LifeError {
         /// Why.
         source: io::Error,
     },
-    /// A file with two names that want two labels.
-    #[error("`{}` and `{}` are one file, but policies treat them differently; no label fits both", first.display(), second.display())]
+    /// A file with two names that want two labels, neither of which is the stricter one.
+    #[error(
+        "`{}` is a name of a file that has others; policies treat it like `{first}` by one and like `{second}` by \
+         another, and neither is the stricter", path.display()
+    )]
     TwoLabels {
-        /// One name.
-        first: PathBuf,
-        /// The other one.
-        second: PathBuf,
+        /// A name.
+        path: PathBuf,
+        /// What it is like by its other names.
+        first: String,
+        /// What it is like by this name.
+        second: String,
     },
     /// A label that isn't what was set.
     #[error("`{}` has the label `{found}`, not `{expected}`", path.display())]

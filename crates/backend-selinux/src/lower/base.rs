@@ -9,7 +9,7 @@ use gambeson_policy_model::Capability;
 
 /// Initial identifiers in the kernel's order, with what each is a kind of.
 const SIDS: [(&str, &str); 27] = [
-    ("kernel", "system"),
+    ("kernel", "kernel"),
     ("security", "proc"),
     ("unlabeled", "unknown"),
     ("fs", "unknown"),
@@ -143,7 +143,7 @@ pub(crate) fn begin(writer: &mut Writer) {
     writer.line("(user system_u) (role system_r) (role object_r)");
     writer.line("(userrole system_u system_r) (userrole system_u object_r)");
     writer.line("(userlevel system_u @_low) (userrange system_u @_range)");
-    writer.line("(type @_system_t) (type @_unknown_t) (type @_net_t)");
+    writer.line("(type @_system_t) (type @_kernel_t) (type @_unknown_t) (type @_net_t)");
     writer.line("(typeattribute @_all) (typeattributeset @_all (all))");
     writer.line("(roletype object_r @_all)");
     writer.line(
@@ -151,14 +151,15 @@ pub(crate) fn begin(writer: &mut Writer) {
     );
 }
 
-/// Says how files get their labels: `type_at` names the type of a path's children.
-pub(crate) fn end(writer: &mut Writer, type_at: &dyn Fn(&str) -> String) {
+/// Says how files get their labels.
+pub(crate) fn end(writer: &mut Writer) {
     let kinds = [
         ("system", "system_r", "@_system_t".to_owned()),
+        ("kernel", "system_r", "@_kernel_t".to_owned()),
         ("unknown", "object_r", "@_unknown_t".to_owned()),
         ("net", "object_r", "@_net_t".to_owned()),
-        ("proc", "object_r", type_at("/proc")),
-        ("dev", "object_r", type_at("/dev")),
+        ("proc", "object_r", "@_proc_t".to_owned()),
+        ("dev", "object_r", "@_devtmpfs_t".to_owned()),
     ];
     writer.heading("labels of what has none");
     for (kind, role, name) in &kinds {
@@ -180,10 +181,9 @@ pub(crate) fn end(writer: &mut Writer, type_at: &dyn Fn(&str) -> String) {
     for name in ["rootfs", "ramfs"] {
         writer.line(&format!("(genfscon {name} / @_c_unknown)"));
     }
-    for (number, (name, path)) in UNLABELLED.iter().enumerate() {
-        let of = type_at(path);
+    for (number, (name, _)) in UNLABELLED.iter().enumerate() {
         writer.line(&format!(
-            "(context @_fs_{number} (system_u object_r {of} @_range))"
+            "(context @_fs_{number} (system_u object_r @_{name}_t @_range))"
         ));
         if matches!(*name, "devpts" | "devtmpfs") {
             // Their files can be relabelled, too.
@@ -195,7 +195,11 @@ pub(crate) fn end(writer: &mut Writer, type_at: &dyn Fn(&str) -> String) {
     writer.heading("what is under no policy may do everything");
     for class in classes() {
         writer.line(&format!("(allow @_system_t @_all ({class} (all)))"));
+        writer.line(&format!("(allow @_kernel_t @_all ({class} (all)))"));
     }
+    // What was started before there was any policy is taken for the kernel, whose sockets nobody judges. It
+    // leaves that behind with its next program.
+    writer.line("(typetransition @_kernel_t @_all_objects process @_system_t)");
     // A file of any type may lie in a file system of any type.
     writer.line("(allow @_all @_all (filesystem (associate)))");
 }

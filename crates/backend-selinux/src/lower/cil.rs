@@ -27,22 +27,42 @@ impl TypeSet {
 pub(crate) struct Writer {
     pub(crate) prefix: String,
     pub(crate) out: String,
-    types: usize,
+    /// What the names of the generation in hand begin with, behind the prefix.
+    tag: String,
+    /// The names of its types.
+    types: Vec<String>,
+    /// The sets that it has.
     sets: BTreeMap<TypeSet, String>,
+    /// How many sets there are.
+    count: usize,
     on_top: bool,
     blocks: usize,
 }
 
 impl Writer {
-    pub(crate) const fn new(prefix: String, types: usize, on_top: bool) -> Self {
+    pub(crate) const fn new(prefix: String, on_top: bool) -> Self {
         Self {
             on_top,
             blocks: 0,
             prefix,
             out: String::new(),
-            types,
+            tag: String::new(),
+            types: Vec::new(),
             sets: BTreeMap::new(),
+            count: 0,
         }
+    }
+
+    /// From here on, numbers of types are those of another generation.
+    pub(crate) fn turn_to(&mut self, tag: &str, types: Vec<String>) {
+        self.tag = tag.to_owned();
+        self.types = types;
+        self.sets.clear();
+    }
+
+    /// The attribute of all types of the generation.
+    pub(crate) fn all_types(&self) -> String {
+        format!("{}_{}types", self.prefix, self.tag)
     }
 
     /// Appends a line; `@` stands for the prefix.
@@ -57,7 +77,7 @@ impl Writer {
     }
 
     pub(crate) fn type_name(&self, id: TypeId) -> String {
-        format!("{}_{id}_t", self.prefix)
+        self.types.get(id).cloned().unwrap_or_default()
     }
 
     /// The name of a set of types; declares it at its first use.
@@ -68,18 +88,20 @@ impl Writer {
         if let Some(name) = self.sets.get(&set) {
             return name.clone();
         }
-        let name = format!("{}_set_{}", self.prefix, self.sets.len());
+        let name = format!("{}_set_{}", self.prefix, self.count);
+        self.count += 1;
         let mut members = String::new();
-        let missing = self.types - set.types.len().min(self.types);
+        let count = self.types.len();
+        let missing = count - set.types.len().min(count);
         let names = |ids: &mut dyn Iterator<Item = TypeId>| -> String {
             let names: Vec<String> = ids.map(|id| self.type_name(id)).collect();
             names.join(" ")
         };
         if missing < set.types.len() {
             // All but those that are missing.
-            let mut others = (0..self.types).filter(|id| set.types.binary_search(id).is_err());
+            let mut others = (0..count).filter(|id| set.types.binary_search(id).is_err());
             let others = names(&mut others);
-            let all = format!("{}_files", self.prefix);
+            let all = self.all_types();
             if missing == 0 {
                 members.push_str(&all);
             } else {

@@ -36,6 +36,8 @@ pub(crate) struct FileType {
     pub(crate) made: Option<TypeId>,
     /// The types of files made under these names.
     pub(crate) named: Vec<(Vec<u8>, TypeId)>,
+    /// What the type is called if it is one for all generations.
+    pub(crate) lasting: Option<&'static str>,
 }
 
 /// All types.
@@ -145,6 +147,7 @@ impl Classes {
                     rows: rows_of_cell.get(cell).copied().unwrap_or(elsewhere),
                     made: None,
                     named: Vec::new(),
+                    lasting: None,
                 });
             }
             if let Some(slot) = own.of_cell.get_mut(cell) {
@@ -186,6 +189,18 @@ impl Classes {
                 own.named = named;
             }
         }
+    }
+
+    /// Adds a type for the files of a file system that has no labels of its own: files that are known to the
+    /// kernel keep their type while policies are replaced, so that it must last.
+    pub(crate) fn add_file_system(&mut self, name: &'static str, example: Vec<u8>, rows: usize) {
+        self.types.push(FileType {
+            example,
+            rows,
+            made: None,
+            named: Vec::new(),
+            lasting: Some(name),
+        });
     }
 
     /// What a policy says of a type.

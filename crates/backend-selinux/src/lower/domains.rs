@@ -12,15 +12,35 @@ use super::vocabulary::{
     READ_AUDIT, RENAME, SOCKET_ALWAYS, SOCKET_JUDGED, SOCKET_OWN, WRITE,
 };
 
-/// A workload's domains, by place of the source class.
+/// Who acts, and by whose policy.
 #[derive(Debug)]
 pub(crate) struct Subject<'s> {
-    /// The place of its policy.
+    /// The domain that acts.
+    pub(crate) domain: &'s str,
+    /// The place of the policy.
     pub(crate) policy: usize,
-    /// The names of its domains.
+    /// The place of the source class that the policy takes the domain for.
+    pub(crate) source: usize,
+    /// The domains that its programs are entered by, by place of the source class.
     pub(crate) domains: &'s [String],
-    /// The attribute of all of them.
-    pub(crate) attribute: String,
+    /// The attribute of all domains of the workload.
+    pub(crate) attribute: &'s str,
+}
+
+/// Lets a workload's processes go on with each other while some are of another generation.
+pub(crate) fn generations(writer: &mut Writer, own: &str, theirs: &str) {
+    for (one, other) in [(own, theirs), (theirs, own)] {
+        writer.line(&format!("(allow {one} {other} (process ({PROCESS_OWN})))"));
+    }
+}
+
+/// Of what a domain's rules speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope {
+    /// Of everything.
+    All(Others),
+    /// Of the files that another generation of policies has labelled.
+    Files,
 }
 
 /// Accesses that a set of permissions stands for, with what tells of them.
@@ -104,27 +124,38 @@ pub(crate) fn write(
     classes: &Classes,
     subject: &Subject<'_>,
     policy: &Policy<'_>,
-    source: usize,
-    others: Others,
+    scope: Scope,
 ) {
-    let Some(domain) = subject.domains.get(source) else {
-        return;
+    let Subject { domain, source, .. } = *subject;
+    let (unknown, foreign) = match scope {
+        Scope::All(others) => (others.unknown, others.foreign),
+        Scope::Files => (false, false),
+    };
+    // Lasting types are spoken of once.
+    let types = || {
+        (0..classes.types.len()).filter(|id| {
+            let lasting = classes
+                .types
+                .get(*id)
+                .is_some_and(|of| of.lasting.is_some());
+            !lasting || matches!(scope, Scope::All(_))
+        })
     };
     let verdicts_of = |rows: usize| {
         let row = classes.row(rows, subject.policy)?;
         Some((row.source, *row.verdicts.get(source)?))
     };
     let having = |wanted: &dyn Fn(usize, Verdicts) -> bool| TypeSet {
-        types: (0..classes.types.len())
+        types: types()
             .filter(|id| {
                 let rows = classes.types.get(*id).map(|of| of.rows);
                 rows.and_then(verdicts_of)
                     .is_some_and(|(source, verdicts)| wanted(source, verdicts))
             })
             .collect(),
-        unknown: others.unknown
+        unknown: unknown
             && verdicts_of(classes.unknown).is_some_and(|(at, verdicts)| wanted(at, verdicts)),
-        foreign: others.foreign
+        foreign: foreign
             && verdicts_of(classes.elsewhere).is_some_and(|(at, verdicts)| wanted(at, verdicts)),
     };
     writer.heading(&format!(
@@ -166,18 +197,18 @@ pub(crate) fn write(
         inside.any(|id| classes.types.get(id).is_some_and(|of| writable(of.rows)))
     };
     let set = |open: bool| TypeSet {
-        types: (0..classes.types.len())
-            .filter(|id| takes(id) == open)
-            .collect(),
-        unknown: others.unknown && writable(classes.unknown) == open,
-        foreign: others.foreign && writable(classes.elsewhere) == open,
+        types: types().filter(|id| takes(id) == open).collect(),
+        unknown: unknown && writable(classes.unknown) == open,
+        foreign: foreign && writable(classes.elsewhere) == open,
     };
     rule(writer, "allow", domain, set(true), "add");
     rule(writer, "neverallow", domain, set(false), "add");
-    exec(writer, &having, subject, policy, source, domain);
-    processes(writer, &verdicts_of, domain, subject, others);
-    sockets(writer, policy, source, domain, subject);
-    capabilities(writer, policy, source, domain);
+    exec(writer, &having, subject, policy);
+    if let Scope::All(others) = scope {
+        processes(writer, &verdicts_of, domain, subject, others);
+        sockets(writer, policy, source, domain);
+        capabilities(writer, policy, source, domain);
+    }
 }
 
 fn rule(writer: &mut Writer, kind: &str, domain: &str, set: TypeSet, permissions: &str) {
@@ -190,14 +221,8 @@ fn rule(writer: &mut Writer, kind: &str, domain: &str, set: TypeSet, permissions
 /// Finds the types on which a predicate of the source class of a program and of verdicts holds.
 type Having<'h> = dyn Fn(&dyn Fn(usize, Verdicts) -> bool) -> TypeSet + 'h;
 
-fn exec(
-    writer: &mut Writer,
-    having: &Having<'_>,
-    subject: &Subject<'_>,
-    policy: &Policy<'_>,
-    source: usize,
-    domain: &str,
-) {
+fn exec(writer: &mut Writer, having: &Having<'_>, subject: &Subject<'_>, policy: &Policy<'_>) {
+    let Subject { domain, source, .. } = *subject;
     let runs = |verdicts: Verdicts| verdicts.enforced(Access::Exec) != Verdict::Block;
     let audited = |verdicts: Verdicts| verdicts.enforced(Access::Exec) == Verdict::Audit;
     let same = having(&|of, verdicts| of == source && runs(verdicts));
@@ -237,7 +262,7 @@ fn processes(
     subject: &Subject<'_>,
     others: Others,
 ) {
-    let own = &subject.attribute;
+    let own = subject.attribute;
     writer.line(&format!("(allow {domain} {own} (process ({PROCESS_OWN})))"));
     if let Some((_, verdicts)) = verdicts_of(others.proc_rows) {
         for (access, name, _) in GROUPS
@@ -263,18 +288,12 @@ fn processes(
     }
 }
 
-fn sockets(
-    writer: &mut Writer,
-    policy: &Policy<'_>,
-    source: usize,
-    domain: &str,
-    subject: &Subject<'_>,
-) {
+/// Sockets are labelled like who made them, which may be another one than who uses them.
+fn sockets(writer: &mut Writer, policy: &Policy<'_>, source: usize, domain: &str) {
     let program = policy
         .sources
         .get(source)
         .map_or(&[][..], |class| &class.program);
-    let own = &subject.attribute;
     for class in SocketClass::ALL {
         let verdict = class.verdicts(policy, program).last().copied();
         let verdict = verdict.unwrap_or(Verdict::Allow);
@@ -285,13 +304,13 @@ fn sockets(
         };
         for kind in kinds {
             if class == SocketClass::Others && !writer.is_on_top() {
-                writer.line(&format!("({kind} {domain} {own} @_other_sockets)"));
+                writer.line(&format!("({kind} {domain} @_processes @_other_sockets)"));
                 continue;
             }
             for name in class.names() {
                 let begun = writer.optional(name);
                 writer.line(&format!(
-                    "({kind} {domain} {own} ({name} ({SOCKET_JUDGED})))"
+                    "({kind} {domain} @_processes ({name} ({SOCKET_JUDGED})))"
                 ));
                 writer.end_optional(begun);
             }

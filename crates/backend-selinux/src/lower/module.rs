@@ -6,12 +6,18 @@ use gambeson_matcher::CompiledPolicy;
 use gambeson_policy_model::Verdict;
 
 use super::classes::TypeId;
+use super::error::LowerError;
+use super::options::LowerOptions;
+use super::replace::Replacement;
 use super::space::Space;
 use super::subject::Access;
 
 /// A module, not yet compiled or loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
+    /// What it was lowered from, by the names of the workloads.
+    pub(crate) workloads: Vec<(String, CompiledPolicy)>,
+    pub(crate) options: LowerOptions,
     pub(crate) cil: String,
     pub(crate) file_contexts: String,
     pub(crate) domains: Vec<Domain>,
@@ -55,6 +61,29 @@ pub struct ObjectType {
     pub example: Vec<u8>,
     /// For each domain, by number, the verdicts that are enforced, in the order of [`Access::ALL`].
     pub(crate) verdicts: Vec<[Verdict; 5]>,
+    /// For each policy, the source class that a program of this type is of.
+    pub(crate) enters: Vec<usize>,
+}
+
+impl ObjectType {
+    /// The one of two types by which nothing is allowed that the other denies. `None` where there is none.
+    pub(crate) fn stricter<'t>(&'t self, other: &'t Self) -> Option<&'t Self> {
+        if self.name == other.name {
+            return Some(self);
+        }
+        let covers = |one: &Self, other: &Self| {
+            let verdicts = one.verdicts.iter().flatten();
+            one.enters == other.enters
+                && verdicts
+                    .zip(other.verdicts.iter().flatten())
+                    .all(|(own, its)| own >= its)
+        };
+        match (covers(self, other), covers(other, self)) {
+            (true, _) => Some(self),
+            (false, true) => Some(other),
+            (false, false) => None,
+        }
+    }
 }
 
 impl Module {
@@ -68,6 +97,29 @@ impl Module {
     #[must_use]
     pub fn file_contexts(&self) -> &str {
         &self.file_contexts
+    }
+
+    /// Lowers the policies that are to take the place of this module's.
+    ///
+    /// # Errors
+    /// As [`lower`](crate::lower()).
+    pub fn replaced_by(
+        &self,
+        workloads: &[(&str, &CompiledPolicy)],
+    ) -> Result<Replacement, LowerError> {
+        Replacement::new(self, workloads)
+    }
+
+    /// Which generation of policies it carries out.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.options.generation
+    }
+
+    /// The workloads' names and policies.
+    #[must_use]
+    pub fn workloads(&self) -> &[(String, CompiledPolicy)] {
+        &self.workloads
     }
 
     /// The types of processes.
@@ -93,6 +145,43 @@ impl Module {
     pub fn type_of(&self, path: &[u8]) -> Option<&ObjectType> {
         let cell = self.space.cell_of(path)?;
         self.types.get(self.of_cell.get(cell).copied()??)
+    }
+
+    /// Paths that files of a type may have, those with this last component first.
+    pub(crate) fn paths_of(&self, of: &str, name: Option<&[u8]>) -> Vec<Vec<u8>> {
+        let Some(Place::Type(id)) = self.by_name.get(of) else {
+            return Vec::new();
+        };
+        let cells = self.of_cell.iter().zip(&self.space.paths);
+        let cells = cells.filter(|(own, _)| **own == Some(*id));
+        let mut named = Vec::new();
+        let mut others = Vec::new();
+        let mut inside = Vec::new();
+        for (_, path) in cells {
+            let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            let (directory, own) = path.split_at_checked(slash + 1).unwrap_or((path, b""));
+            match name {
+                Some(name) if own == name => named.push(path.clone()),
+                Some(name) => {
+                    let path_there = [directory, name].concat();
+                    let of_it = self.type_of(&path_there);
+                    if of_it.is_some_and(|found| found.name == of) {
+                        inside.push(path_there);
+                    }
+                    others.push(path.clone());
+                }
+                None => others.push(path.clone()),
+            }
+        }
+        named.append(&mut inside);
+        if named.is_empty() {
+            named = others;
+        }
+        if named.is_empty() {
+            // The type of a file system.
+            named.extend(self.types.get(*id).map(|of| of.example.clone()));
+        }
+        named
     }
 
     /// The domain of a workload's processes that run a program.

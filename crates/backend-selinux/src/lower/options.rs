@@ -15,6 +15,7 @@ pub struct LowerOptions {
     pub(crate) base: Option<Base>,
     pub(crate) prefix: String,
     pub(crate) limits: LowerLimits,
+    pub(crate) generation: u32,
 }
 
 impl Default for LowerOptions {
@@ -23,6 +24,7 @@ impl Default for LowerOptions {
             base: None,
             prefix: "gambeson".to_owned(),
             limits: LowerLimits::default(),
+            generation: 0,
         }
     }
 }
@@ -49,6 +51,22 @@ impl LowerOptions {
     pub const fn limits(mut self, limits: LowerLimits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets the generation: types of files and domains of another one have other names, so that both can be
+    /// in force while files are relabelled.
+    #[must_use]
+    pub const fn generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// What the names of types and domains begin with, behind the prefix.
+    pub(crate) fn tag(&self) -> String {
+        match self.generation {
+            0 => String::new(),
+            generation => format!("g{generation}_"),
+        }
     }
 
     /// The policy that is there; `None` for a module that is a whole policy.

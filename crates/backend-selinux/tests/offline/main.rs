@@ -15,6 +15,7 @@ mod judge;
 mod libselinux;
 mod matching;
 mod on_top;
+mod replacements;
 mod rules;
 mod tools;
 mod verdicts;

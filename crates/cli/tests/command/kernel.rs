@@ -245,3 +245,30 @@ mod with_backend {
         }
     }
 }
+
+/// What a machine has of SELinux is not for a test to say either.
+mod selinux {
+    use crate::common::run;
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_do() {
+        let ended = run(&["probe", "--backend", "selinux", "--json"]);
+        let probed = &ended.json()[0];
+        assert_eq!(probed["backend"], "selinux");
+        assert_eq!(ended.status, i32::from(probed["can_enforce"] != true));
+        for finding in probed["findings"].as_array().unwrap() {
+            assert!(
+                finding["present"] == true || finding["remedy"].is_string(),
+                "{finding}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_run_where_nothing_is_known_of_what_is_allowed() {
+        let args = ["run", "--backend", "selinux", "--observe", "--", "true"];
+        let ended = run(&args);
+        assert_eq!((ended.status, ended.out.as_str()), (1, ""));
+        assert!(ended.err.contains("--observe"), "{}", ended.err);
+    }
+}

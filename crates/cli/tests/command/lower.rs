@@ -132,3 +132,39 @@ fn a_name_that_the_kernel_would_misread_is_wrong_usage() {
     assert_eq!(ended.status, 2);
     assert!(ended.err.contains("can't name a profile"), "{}", ended.err);
 }
+
+#[test]
+fn a_module_is_printed_and_its_contexts_are_written() {
+    let folder = folder("lower-selinux");
+    let contexts = folder.join("contexts");
+    let contexts = contexts.to_str().unwrap();
+    let args = [
+        &["lower", "--backend", "selinux", "--file-contexts", contexts][..],
+        &WEB,
+        &["--require", "best-effort"],
+    ];
+    let ended = run(&args.concat());
+    assert_eq!(ended.status, 0, "{}", ended.err);
+    assert!(ended.out.contains("(neverallow "), "{}", ended.out);
+    assert!(ended.out.contains("(handleunknown allow)"), "{}", ended.out);
+    let text = std::fs::read_to_string(contexts).unwrap();
+    assert!(text.contains("system_u:object_r:gambeson_"), "{text}");
+    let on_top = run(&[&args.concat()[..], &["--on-top"]].concat());
+    assert_eq!(on_top.status, 0, "{}", on_top.err);
+    assert!(on_top.out.contains("(filecon "), "{}", on_top.out);
+}
+
+#[test]
+fn a_module_that_would_be_looser_is_refused() {
+    let args = [&["lower", "--backend", "selinux"][..], &WEB].concat();
+    let refused = run(&args);
+    assert_eq!((refused.status, refused.out.as_str()), (1, ""));
+    assert!(refused.err.contains("looser"), "{}", refused.err);
+    assert!(
+        refused
+            .err
+            .contains("can't be carried out as required (strict)"),
+        "{}",
+        refused.err
+    );
+}

@@ -57,6 +57,18 @@ pub(crate) fn probe(args: &ProbeArgs) -> Result<Outcome, Failure> {
             let report = |compiled: &CompiledPolicy| AppArmor::enforceability(&support, compiled);
             show(args, &probed, compiled.as_ref(), report)
         }
+        Backend::SeLinux => {
+            use gambeson::selinux::{SeLinux, probe};
+            let support = probe();
+            let probed = Probed {
+                backend: SeLinux::NAME,
+                kernel: version(),
+                hooks: Vec::new(),
+                support: &support,
+            };
+            let report = |compiled: &CompiledPolicy| SeLinux::enforceability(&support, compiled);
+            show(args, &probed, compiled.as_ref(), report)
+        }
     }
 }
 

@@ -11,15 +11,15 @@ use gambeson::apparmor::{
 };
 use gambeson::matcher::CompiledPolicy;
 use gambeson::policy_model::Workload;
-use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 
 use super::child::{Child, Signals, StartError};
+use super::left;
 use super::show::{Show, add_rule};
 use super::{Counted, KernelFailure, NOT_EXECUTED, NOT_FOUND, POLL};
 use crate::args::RunArgs;
 
-/// So long may processes take to end that were killed, and records to arrive.
+/// So long may records take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// And so often is looked.
 const LOOK: Duration = Duration::from_millis(10);
@@ -103,11 +103,7 @@ fn enforce(
         }
         Ended::NotStarted(status) => status,
     };
-    for process in left {
-        crate::note(&format!(
-            "the command left process {process} behind; it was ended"
-        ));
-    }
+    left::tell(left);
     Ok(status)
 }
 
@@ -201,31 +197,9 @@ impl Run<'_> {
         let Some(applied) = &self.applied else {
             return Ok(Vec::new());
         };
-        let deadline = Instant::now() + PATIENCE;
-        let mut ended = Vec::new();
-        loop {
-            let left = applied.processes();
-            if left.is_empty() {
-                return Ok(ended);
-            }
-            if Instant::now() >= deadline {
-                return Err(AppArmorFailure::StillThere {
-                    name: applied.name().to_string(),
-                });
-            }
-            for process in left {
-                let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-                let named = named(process);
-                if !ended.contains(&named) {
-                    ended.push(named);
-                }
-                if let Some(pid) = pid {
-                    // It may have ended already.
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
-            std::thread::sleep(LOOK);
-        }
+        left::end(|| applied.processes()).ok_or_else(|| AppArmorFailure::StillThere {
+            name: applied.name().to_string(),
+        })
     }
 
     fn remove(&self) -> Result<(), AppArmorFailure> {
@@ -245,14 +219,6 @@ impl Drop for Run<'_> {
             drop(left);
             let _ = self.enforcer.remove(applied);
         }
-    }
-}
-
-/// `1234 (sleep)`
-fn named(process: u32) -> String {
-    match std::fs::read_to_string(format!("/proc/{process}/comm")) {
-        Ok(name) => format!("{process} ({})", name.trim_end()),
-        Err(_) => process.to_string(),
     }
 }
 

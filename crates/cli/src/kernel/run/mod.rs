@@ -8,6 +8,8 @@ mod cgroup;
 mod child;
 #[cfg(feature = "bpf-lsm")]
 mod join;
+mod left;
+mod selinux;
 mod show;
 mod summary;
 
@@ -44,6 +46,9 @@ pub(crate) enum KernelFailure {
     /// With AppArmor.
     #[error(transparent)]
     AppArmor(#[from] apparmor::AppArmorFailure),
+    /// With SELinux.
+    #[error(transparent)]
+    Selinux(#[from] selinux::SelinuxFailure),
     /// The command can't be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -67,6 +72,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
         #[cfg(not(feature = "bpf-lsm"))]
         Backend::BpfLsm => return Err(Failure::NoBackend { command: "run" }),
         Backend::AppArmor => apparmor::watch(args, &workload, &compile(args, &workload)?)?,
+        Backend::SeLinux => selinux::watch(args, &workload, &compile(args, &workload)?)?,
     };
     Ok(Outcome::Status(status))
 }
