@@ -6,6 +6,7 @@
 //! name.
 
 pub mod analysis;
+pub mod discover;
 pub mod explain;
 mod glob_walk;
 mod index;

@@ -193,6 +193,12 @@ impl Pending {
         told
     }
 
+    /// The time of the event, in seconds.
+    pub(super) fn time(&self) -> Option<i64> {
+        let seconds = self.serial.split(|byte| *byte == b'.').next()?;
+        std::str::from_utf8(seconds).ok()?.parse().ok()
+    }
+
     /// What the records so far come to.
     pub(super) fn finish(&mut self) -> Result<Told<'static>, String> {
         let Self {

@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use gambeson_matcher::{Compile as _, CompileError, CompiledPolicy, Config};
 use gambeson_policy_model::{Cause, Decision, Event, PolicySet, Verdict, Workload};
 
-use super::audit::Pending;
-use super::batches::{Batch, Batches};
-use super::record::{Owner, Told, read};
+use super::record::{Owner, Told};
 use super::report::{Key, ReplayReport};
+use super::stream::{self, At, Taker};
 
 /// What the candidate is compared with.
 #[derive(Debug, Clone)]
@@ -67,49 +65,19 @@ impl Replayer {
         &self,
         stream: impl Read,
         threads: usize,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64),
     ) -> io::Result<ReplayReport> {
         let compiled = self.compile(&self.workload).map_err(io::Error::other)?;
         let default = Arc::new(compiled);
-        let threads = threads.max(1);
-        let (send, receive) = sync_channel::<Batch>(2 * threads);
-        let receive = Mutex::new(receive);
-        let mut batches = Batches::new(stream);
-        let mut report = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (default, receive) = (default.clone(), &receive);
-                    scope.spawn(move || Worker::new(self, default).run(receive))
-                })
-                .collect();
-            let mut failed = None;
-            loop {
-                match batches.next() {
-                    Ok(Some(batch)) => {
-                        progress(batches.read);
-                        if send.send(batch).is_err() {
-                            break;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            drop(send);
-            let mut report = ReplayReport::default();
-            for worker in workers {
-                match worker.join() {
-                    Ok(part) => report.merge(part),
-                    Err(_) => failed = Some(io::Error::other("a thread ended early")),
-                }
-            }
-            failed.map_or(Ok(report), Err)
+        let (workers, too_long) = stream::take(stream, threads, progress, || {
+            Worker::new(self, default.clone())
         })?;
-        for line in batches.too_long {
-            report.unusable(line, "the line is too long".to_owned());
+        let mut report = ReplayReport::default();
+        for worker in workers {
+            report.merge(worker.report);
+        }
+        for line in too_long {
+            report.unusable(line, stream::TOO_LONG.to_owned());
         }
         report.finish();
         Ok(report)
@@ -128,7 +96,7 @@ impl Replayer {
     }
 }
 
-fn name(workload: &Workload) -> String {
+pub(crate) fn name(workload: &Workload) -> String {
     let labels: Vec<String> = workload
         .labels()
         .iter()
@@ -161,61 +129,6 @@ impl<'r> Worker<'r> {
             default,
             known: HashMap::new(),
             report: ReplayReport::default(),
-        }
-    }
-
-    fn run(mut self, receive: &Mutex<Receiver<Batch>>) -> ReplayReport {
-        loop {
-            let batch = match receive.lock() {
-                Ok(receive) => receive.recv(),
-                Err(_) => break,
-            };
-            match batch {
-                Ok(batch) => self.batch(&batch),
-                Err(_) => break,
-            }
-        }
-        self.report
-    }
-
-    fn batch(&mut self, batch: &Batch) {
-        let mut pending = Pending::default();
-        let mut number = batch.first;
-        for line in batch.bytes.split(|byte| *byte == b'\n') {
-            let line = line.trim_ascii();
-            if !line.is_empty() {
-                self.report.lines += 1;
-                self.told(number, read(line, &mut pending));
-            }
-            number += 1;
-        }
-        self.told(number.saturating_sub(1), pending.finish());
-    }
-
-    fn told(&mut self, line: u64, told: Result<Told<'_>, String>) {
-        match told {
-            Ok(Told::Partial) => {}
-            Ok(Told::NoEvent) => self.report.no_event += 1,
-            Err(error) => self.report.unusable(line, error),
-            Ok(Told::Event {
-                event,
-                also,
-                owner,
-                recorded,
-                assumed,
-            }) => {
-                let compiled = match self.compiled(owner) {
-                    Ok(compiled) => compiled,
-                    Err(error) => return self.report.unusable(line, error),
-                };
-                for assumption in assumed {
-                    *self.report.assumed.entry(assumption).or_insert(0) += 1;
-                }
-                self.judge(&compiled, line, &event, recorded);
-                for event in also {
-                    self.judge(&compiled, line, &event, recorded);
-                }
-            }
         }
     }
 
@@ -263,6 +176,40 @@ impl<'r> Worker<'r> {
             after_by: by(&compiled.candidate, after),
         };
         self.report.change(key, line, event);
+    }
+}
+
+impl Taker for Worker<'_> {
+    fn line(&mut self) {
+        self.report.lines += 1;
+    }
+
+    fn told(&mut self, at: At<'_>, told: Result<Told<'_>, String>) {
+        let line = at.line;
+        match told {
+            Ok(Told::Partial) => {}
+            Ok(Told::NoEvent) => self.report.no_event += 1,
+            Err(error) => self.report.unusable(line, error),
+            Ok(Told::Event {
+                event,
+                also,
+                owner,
+                recorded,
+                assumed,
+            }) => {
+                let compiled = match self.compiled(owner) {
+                    Ok(compiled) => compiled,
+                    Err(error) => return self.report.unusable(line, error),
+                };
+                for assumption in assumed {
+                    *self.report.assumed.entry(assumption).or_insert(0) += 1;
+                }
+                self.judge(&compiled, line, &event, recorded);
+                for event in also {
+                    self.judge(&compiled, line, &event, recorded);
+                }
+            }
+        }
     }
 }
 

@@ -30,7 +30,12 @@ mod falco;
 mod judge;
 mod record;
 mod report;
+mod stream;
 mod tetragon;
+
+pub(crate) use judge::name as workload_name;
+pub(crate) use record::{Owner, Told};
+pub(crate) use stream::{At, TOO_LONG, Taker, take};
 
 pub use judge::{Baseline, Replayer};
 pub use report::{Change, ReplayReport, Unusable};

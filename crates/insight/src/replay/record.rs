@@ -9,18 +9,18 @@ use crate::explain::event_of_alert;
 
 /// Who an event belongs to, as far as its record says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     /// Whether the record says anything at all.
-    pub(super) is_known: bool,
-    pub(super) is_host: bool,
-    pub(super) namespace: String,
+    pub(crate) is_known: bool,
+    pub(crate) is_host: bool,
+    pub(crate) namespace: String,
     /// `k=v` pairs.
-    pub(super) labels: Vec<(String, String)>,
-    pub(super) container: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) container: String,
 }
 
 impl Owner {
-    pub(super) fn workload(&self) -> Workload {
+    pub(crate) fn workload(&self) -> Workload {
         let mut workload = if self.is_host {
             Workload::host()
         } else {
@@ -42,7 +42,7 @@ impl Owner {
     clippy::large_enum_variant,
     reason = "there is one at a time, on the stack; a box would be an allocation for each event"
 )]
-pub(super) enum Told<'l> {
+pub(crate) enum Told<'l> {
     /// An event.
     Event {
         event: Event<'l>,
