@@ -127,8 +127,12 @@ pub(super) fn entries(facts: &Facts, choices: &Choices, is_host: bool) -> Vec<En
     }
     directories(&mut entries, choices);
     entries.sort_by_cached_key(|entry| {
+        // Sections stay together: that of the network holds two classes.
+        let section = super::DRAFTED
+            .iter()
+            .position(|class| *class == entry.class);
         (
-            entry.class,
+            section,
             entry.list(),
             entry.text(),
             entry.sources.clone(),

@@ -103,7 +103,7 @@ const AUDIT: &str = "file=audit,network=audit,capabilities=audit";
 
 #[test]
 fn a_draft_denies_and_reports_nothing_of_its_own_evidence() {
-    for seed in 0..300 {
+    for seed in 0..80 {
         let mut random = Random::new(seed);
         let count = 1 + random.below(160);
         let events: Vec<_> = (0..count).map(|_| event(&mut random)).collect();
@@ -128,7 +128,7 @@ fn a_draft_denies_and_reports_nothing_of_its_own_evidence() {
 
 #[test]
 fn an_audit_draft_denies_nothing_at_all() {
-    for seed in 0..60 {
+    for seed in 0..20 {
         let mut random = Random::new(seed);
         let events: Vec<_> = (0..80).map(|_| event(&mut random)).collect();
         let compiled = compile(&discover(&lines(&events), true, 1), AUDIT);
@@ -156,7 +156,7 @@ fn fact(event: &Event<'_>) -> String {
 #[test]
 fn a_draft_allows_nothing_without_evidence_but_what_it_lists() {
     let mut allowed = 0;
-    for seed in 0..300 {
+    for seed in 0..80 {
         let mut random = Random::new(seed);
         let count = 1 + random.below(160);
         let events: Vec<_> = (0..count).map(|_| event(&mut random)).collect();
@@ -173,7 +173,7 @@ fn a_draft_allows_nothing_without_evidence_but_what_it_lists() {
                 }));
             }
         }
-        for _ in 0..1_000 {
+        for _ in 0..500 {
             let event = event(&mut random);
             let outside = match &event.operation {
                 Operation::MapExec { .. } => true,
@@ -196,12 +196,12 @@ fn a_draft_allows_nothing_without_evidence_but_what_it_lists() {
             );
         }
     }
-    assert!(allowed > 1_000, "{allowed}");
+    assert!(allowed > 500, "{allowed}");
 }
 
 #[test]
 fn neither_order_nor_threads_change_a_draft() {
-    for seed in 0..20 {
+    for seed in 0..3 {
         let mut random = Random::new(seed);
         let mut events: Vec<_> = (0..200).map(|_| event(&mut random)).collect();
         for number in 0..150 {
@@ -224,22 +224,22 @@ fn neither_order_nor_threads_change_a_draft() {
             }
             assert_eq!(bare(&discover(&lines(&events), false, 1)), bare(&first));
         }
+        if seed > 0 {
+            continue;
+        }
         // Enough for several batches.
-        let many = text.repeat(1 + (3 << 20) / text.len());
+        let many = text.repeat(1 + (5 << 19) / text.len());
         let one = discover(&many, false, 1);
         for threads in [2, 3] {
             let other = discover(&many, false, threads);
             assert_eq!(other.to_json(), one.to_json());
-        }
-        if seed > 2 {
-            break;
         }
     }
 }
 
 #[test]
 fn drafts_are_read_strictly_and_lint_clean() {
-    for seed in 0..100 {
+    for seed in 0..30 {
         let mut random = Random::new(seed);
         let events: Vec<_> = (0..120).map(|_| event(&mut random)).collect();
         for audit in [false, true] {
