@@ -37,7 +37,7 @@ pub use gambeson_backend_apparmor as apparmor;
 pub use gambeson_backend_bpflsm as bpf_lsm;
 #[cfg(feature = "selinux")]
 pub use gambeson_backend_selinux as selinux;
-pub use gambeson_insight::{analysis, explain, policy_test, replay};
+pub use gambeson_insight::{analysis, discover, explain, policy_test, promote, replay};
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 

@@ -12,6 +12,7 @@ mod glob_walk;
 mod index;
 mod matching;
 pub mod policy_test;
+pub mod promote;
 pub mod replay;
 mod steps;
 mod words;
