@@ -42,6 +42,10 @@ pub(crate) enum Command {
     Test(crate::insight::TestArgs),
     /// Say what a candidate policy would have done to recorded events
     Replay(crate::insight::ReplayArgs),
+    /// Draft least-privilege policies from recorded events
+    Discover(crate::insight::DiscoverArgs),
+    /// Make what stayed quiet over recorded events strict, or take that back
+    Promote(crate::insight::PromoteArgs),
     /// Say what changes for a workload between two sets of policies
     Diff(crate::insight::DiffArgs),
     /// Find rules that never win, contradict each other, or can be walked around

@@ -271,3 +271,102 @@ pub(crate) enum TestFormat {
     /// For CI systems: JUnit XML
     Junit,
 }
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson discover --audit --workload web.json --events week.jsonl > draft.yaml
+  karmor logs --json | gambeson discover --namespace shop --events - --output drafts/
+
+Events are read as by `gambeson replay`. Records that name a pod make a draft for that pod, by
+namespace, labels and container; others one for the workload that is given. Events that were denied
+when they were recorded are no evidence.
+
+Each rule says in a comment what it rests on, and what it allows beyond that and by which of these
+rules: pid, temp-name, uuid, date, hash, random, number (names that change from run to run become
+patterns), directory, directory-tree (many files that are only read), any-program (the rule can't
+name the programs, or there are several), also-writes, protocol, sub-domains, unseen-class.
+
+With --audit the draft denies nothing under the default posture audit: what wasn't recorded is
+reported. `gambeson promote` then makes it strict. What was left out is said on standard error.
+
+Exit status: 0 when the drafts are written, 1 when not; 2 on wrong usage.
+
+JSON: one object, with the keys drafts (workload, policy, yaml, rules, generalisations), left_out,
+no_rule_needed, unusable, assumed, always_allowed, lines, events and no_event."
+)]
+pub(crate) struct DiscoverArgs {
+    /// Recorded events; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) events: PathBuf,
+    /// Draft for the default posture audit: deny nothing, report what wasn't recorded
+    #[arg(long)]
+    pub(crate) audit: bool,
+    /// Write each draft into a file of its own in this folder, none over a file that is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// How many threads read; by default one for each processor
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]),
+    group = ArgGroup::new("what").args(["events", "undo"]).required(true),
+    after_help = "Examples:
+  gambeson promote --policies policies/ --workload web.json --events week.jsonl --dry-run
+  gambeson promote --policies policies/ --workload web.json --events week.jsonl
+  gambeson promote --policies policies/ --undo
+
+An Audit rule that reported no replayed event becomes a Block, in its file, which stays as it is
+apart from that. A default posture that is audit, of a class in allow-list mode in which nothing came
+up that no rule allows, becomes block: in the workload's file where that is the given workload, else
+the command that does it is shown. What stays as it is, is shown with the reason.
+
+All files are changed or none is. The way back is noted in .gambeson-promote.json beside the first of
+the policies; --undo takes back the last promotion there, to the very bytes, unless a file was
+changed since.
+
+Exit status: 0 when everything quiet is promoted, even if that is nothing; 1 when policies or events
+can't be read or files not written; 2 on wrong usage."
+)]
+pub(crate) struct PromoteArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Recorded events; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-", requires = "subject")]
+    pub(crate) events: Option<PathBuf>,
+    /// Take back the last promotion
+    #[arg(long, conflicts_with_all = ["events", "dry_run", "json", "posture", "threads"])]
+    pub(crate) undo: bool,
+    /// Say what would be promoted, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the way back is noted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// How many threads decide; by default one for each processor
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}

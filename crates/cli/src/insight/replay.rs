@@ -23,10 +23,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Outcome, Failure> {
     };
     let replayer = Replayer::new(candidate, baseline, workload)
         .config(super::config(args.posture, &args.reading));
-    let threads = match args.threads {
-        Some(threads) => usize::from(threads),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = super::threads(args.threads);
     let events = Events::open(&args.events)?;
     let progress = Progress::new(events.typed, events.length);
     let replayed = replayer.replay(events.stream, threads, |bytes| progress.at(bytes));

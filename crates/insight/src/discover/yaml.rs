@@ -151,7 +151,7 @@ pub(super) fn write(head: &Head<'_>, entries: &[Entry]) -> Written {
         index += 1;
         if head.audit && entry.read_only {
             rule(&mut out, entry, "Allow", false);
-            comment(&mut out, 6, "writing it is reported");
+            comment(&mut out, 6, "not for writing");
             written
                 .rules
                 .insert(field_path(entry.class, entry.list(), index), place);
@@ -171,24 +171,19 @@ fn introduction(out: &mut String, head: &Head<'_>) {
         .as_ref()
         .map_or_else(|| "no event".to_owned(), seen_words);
     comment(out, 0, &format!("Drafted from {seen}."));
-    if head.audit {
-        comment(
-            out,
-            0,
-            "Meant for the default posture audit: nothing is denied, and what no rule allows is",
-        );
-        comment(
-            out,
-            0,
-            "reported. `gambeson promote` turns what stayed quiet into denials.",
-        );
+    let meant = if head.audit {
+        [
+            "Drafted for the default posture audit, where nothing is denied and what no rule allows is",
+            "reported, until `gambeson promote` turns what stays quiet into denials.",
+        ]
     } else {
-        comment(
-            out,
-            0,
+        [
             "Meant for the default posture block: what no rule allows is denied. Where a rule says",
-        );
-        comment(out, 0, "readOnly, writing is denied whatever the posture.");
+            "readOnly, writing is denied whatever the posture.",
+        ]
+    };
+    for text in meant {
+        comment(out, 0, text);
     }
     comment(
         out,

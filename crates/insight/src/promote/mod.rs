@@ -154,6 +154,22 @@ pub struct FileEdit {
     pub after: String,
 }
 
+impl FileEdit {
+    /// A file, its text before and its text after.
+    #[must_use]
+    pub fn new(
+        path: impl Into<PathBuf>,
+        before: impl Into<String>,
+        after: impl Into<String>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            before: before.into(),
+            after: after.into(),
+        }
+    }
+}
+
 /// What came of a replay.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
