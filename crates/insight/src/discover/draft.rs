@@ -200,7 +200,7 @@ fn together(thing: &Thing, names: &[(&Values, &Evidence)]) -> Option<Group> {
         reasons if reasons.contains(&Reason::Hash) || reasons.contains(&Reason::Random) => 2,
         _ => 3,
     };
-    (names.len() >= least).then(|| Group {
+    (names.len() >= least).then_some(Group {
         values,
         evidence,
         names: names.len(),
