@@ -26,7 +26,7 @@ fn the_policy_goes_to_standard_output_and_what_was_read_to_standard_error() {
     );
     assert_eq!(
         ended.err,
-        "38 events of 38 lines: 16 rules for 1 workload, 0 events left out; 0 lines unusable, 0 without an event\n"
+        "38 events of 38 lines: 15 rules for 1 workload, 0 events left out; 0 lines unusable, 0 without an event\n"
     );
     let json = run(&[&CHECKOUT[..], &["--json", "--threads", "2"]].concat());
     assert_eq!((json.status, json.err.as_str()), (0, ""));

@@ -1,4 +1,4 @@
-//! From reports to denials, and back.
+//! What is promoted, what stays, and the way back.
 
 use std::path::{Path, PathBuf};
 
@@ -131,7 +131,7 @@ fn a_posture_in_which_nothing_else_came_up_becomes_block() {
     let workload = r#"{ "kind": "pod", "namespace": "shop", "labels": {"app": "web"} }"#;
     let of = file(&folder, "web.json", workload);
     let replay = |events: &str| {
-        Promoter::read(Reader::new(), &[path.clone()], web())
+        Promoter::read(Reader::new(), std::slice::from_ref(&path), web())
             .unwrap()
             .workload_file(&of)
             .unwrap()
@@ -215,7 +215,7 @@ fn a_promotion_changes_no_verdict_of_what_was_replayed() {
             "web.json",
             r#"{"kind":"pod","namespace":"shop","labels":{"app":"web"}}"#,
         );
-        let promotion = Promoter::read(Reader::new(), &[path.clone()], web())
+        let promotion = Promoter::read(Reader::new(), std::slice::from_ref(&path), web())
             .unwrap()
             .workload_file(&of)
             .unwrap()
