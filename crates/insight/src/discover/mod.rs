@@ -23,6 +23,7 @@
 //! ```
 
 mod beyond;
+mod directories;
 mod draft;
 mod facts;
 mod gather;
