@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// Tests of policies that can't be read.
     #[error(transparent)]
     Tests(#[from] gambeson::policy_test::TestFileError),
+    /// Tests can't be carried out in kernels.
+    #[error(transparent)]
+    InKernel(#[from] crate::insight::InKernelFailure),
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),

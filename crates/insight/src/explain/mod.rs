@@ -44,6 +44,7 @@ pub use crate::matching::Effect;
 pub use crate::steps::{Standing, Step};
 pub use crate::words::{described, printable};
 pub use alert::{AlertedEvent, NoEvent, event_of_alert};
+pub(crate) use alert::{Assumed, Told as ToldByAlert, event_of, opens_for_writing, split_args};
 pub use excerpt::excerpt;
 pub(crate) use json::rule as rule_json;
 pub use of_policy::{Explain, RulesNotKept};

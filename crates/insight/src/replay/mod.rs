@@ -28,9 +28,12 @@ mod audit;
 mod batches;
 mod falco;
 mod judge;
+mod kubearmor;
+mod owner;
 mod record;
 mod report;
 mod tetragon;
+mod text;
 
 pub use judge::{Baseline, Replayer};
 pub use report::{Change, ReplayReport, Unusable};

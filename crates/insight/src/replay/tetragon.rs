@@ -2,93 +2,130 @@
 
 use std::borrow::Cow;
 
-use gambeson_policy_model::{Capability, Event, EventPath, Labels, Operation, Socket, Verdict};
+use gambeson_policy_model::{Capability, Event, EventPath, Operation, Socket, Verdict};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::record::{Owner, Told, sorted};
-
-#[derive(Debug, Deserialize)]
-struct Line {
-    process_exec: Option<Happened>,
-    process_kprobe: Option<Happened>,
-    process_lsm: Option<Happened>,
-    process_tracepoint: Option<Happened>,
-}
+use super::owner::{Kind, LabelText, Owner};
+use super::record::{Occurrence, Take, Told};
+use super::text::{Number, Text};
+use crate::explain::Assumed;
 
 #[derive(Debug, Deserialize)]
-struct Happened {
-    process: Option<Process>,
-    parent: Option<Process>,
-    #[serde(default)]
-    function_name: String,
-    #[serde(default)]
-    args: Vec<Argument>,
-    #[serde(default)]
-    action: String,
+struct Line<'l> {
+    #[serde(borrow)]
+    process_exec: Option<Happened<'l>>,
+    #[serde(borrow)]
+    process_kprobe: Option<Happened<'l>>,
+    #[serde(borrow)]
+    process_lsm: Option<Happened<'l>>,
+    #[serde(borrow)]
+    process_tracepoint: Option<Happened<'l>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Process {
-    #[serde(default)]
-    binary: String,
-    #[serde(default)]
-    arguments: String,
-    uid: Option<u32>,
-    tty: Option<u32>,
-    pod: Option<Pod>,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Happened<'l> {
+    #[serde(borrow)]
+    process: Option<Process<'l>>,
+    #[serde(borrow)]
+    parent: Option<Process<'l>>,
+    #[serde(borrow)]
+    function_name: Text<'l>,
+    #[serde(borrow)]
+    event: Text<'l>,
+    #[serde(borrow)]
+    args: Vec<Argument<'l>>,
+    #[serde(borrow)]
+    action: Text<'l>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Pod {
-    #[serde(default)]
-    namespace: String,
-    container: Option<Container>,
-    #[serde(default, alias = "labels")]
-    pod_labels: Labels,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Process<'l> {
+    #[serde(borrow)]
+    binary: Text<'l>,
+    #[serde(borrow)]
+    arguments: Text<'l>,
+    uid: Number,
+    tty: Number,
+    #[serde(borrow)]
+    pod: Option<Pod<'l>>,
+    #[serde(borrow)]
+    docker: Text<'l>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Container {
-    #[serde(default)]
-    name: String,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pod<'l> {
+    #[serde(borrow)]
+    namespace: Text<'l>,
+    #[serde(borrow)]
+    container: Container<'l>,
+    // `labels` are those of an identity, a part of these.
+    #[serde(borrow)]
+    pod_labels: Option<&'l RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Argument {
-    file_arg: Option<File>,
-    path_arg: Option<File>,
-    string_arg: Option<String>,
-    int_arg: Option<i64>,
-    uint_arg: Option<i64>,
-    sock_arg: Option<Sock>,
-    capability_arg: Option<Named>,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container<'l> {
+    #[serde(borrow)]
+    name: Text<'l>,
 }
 
-#[derive(Debug, Deserialize)]
-struct File {
-    #[serde(default)]
-    path: String,
+/// One of these is given.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Argument<'l> {
+    #[serde(borrow, alias = "path_arg")]
+    file_arg: Option<File<'l>>,
+    #[serde(borrow)]
+    linux_binprm_arg: Option<File<'l>>,
+    #[serde(borrow)]
+    string_arg: Option<Text<'l>>,
+    #[serde(alias = "uint_arg", alias = "long_arg", alias = "size_arg")]
+    int_arg: Number,
+    #[serde(borrow)]
+    sock_arg: Option<Sock<'l>>,
+    #[serde(borrow)]
+    capability_arg: Option<Named<'l>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Sock {
-    #[serde(default)]
-    family: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    protocol: String,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File<'l> {
+    #[serde(borrow)]
+    path: Text<'l>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Named {
-    #[serde(default)]
-    name: String,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sock<'l> {
+    #[serde(borrow)]
+    family: Text<'l>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'l>,
+    #[serde(borrow)]
+    protocol: Text<'l>,
 }
 
-pub(super) fn read(text: &str) -> Result<Told<'static>, String> {
-    let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut assumed = Vec::new();
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named<'l> {
+    #[serde(borrow)]
+    name: Text<'l>,
+}
+
+pub(super) fn read(text: &str, take: Take<'_>) {
+    match serde_json::from_str::<Line<'_>>(text) {
+        Ok(line) => take(told(&line)),
+        Err(error) => take(Err(error.to_string())),
+    }
+}
+
+fn told<'f>(line: &'f Line<'_>) -> Result<Told<'f>, String> {
+    let mut assumed = Assumed::default();
     let (happened, is_exec) = match line {
         Line {
             process_exec: Some(happened),
@@ -112,16 +149,14 @@ pub(super) fn read(text: &str) -> Result<Told<'static>, String> {
     let Some(process) = &happened.process else {
         return Err("`process` is missing".to_owned());
     };
+    let mut also = Vec::new();
     let (operation, source) = if is_exec {
-        let args = process.arguments.split_whitespace();
-        let args: Vec<Cow<'static, [u8]>> = args
-            .map(|arg| Cow::Owned(arg.as_bytes().to_vec()))
-            .collect();
+        let args = arguments(process.arguments.as_str());
         if !args.is_empty() {
             assumed.push("the command line was split at spaces");
         }
         let operation = Operation::Exec {
-            path: absolute(&process.binary)?,
+            path: absolute(process.binary.as_str())?,
             args,
         };
         assumed.push("the program that called exec is taken to be the parent's");
@@ -131,103 +166,176 @@ pub(super) fn read(text: &str) -> Result<Told<'static>, String> {
             parent.map_or("", |parent| parent.binary.as_str()),
         )
     } else {
-        match of_function(&happened, &mut assumed)? {
-            Some(operation) => (operation, process.binary.as_str()),
-            None => return Ok(Told::NoEvent),
-        }
+        let Some(operation) = of_function(happened, &mut assumed)? else {
+            return Ok(Told::NoEvent);
+        };
+        also.extend(second_name(happened, &operation));
+        (operation, process.binary.as_str())
     };
     let recorded = match happened.action.as_str() {
         "KPROBE_ACTION_SIGKILL" | "KPROBE_ACTION_OVERRIDE" => Verdict::Block,
         _ => Verdict::Allow,
     };
-    let event = Event::new(operation)
-        .by(EventPath::from(source.to_owned()))
-        .tty(process.tty.is_some_and(|tty| tty != 0));
-    let event = match process.uid {
-        Some(uid) => event.uid(uid),
-        None => event,
-    };
-    let owner = match happened.process.and_then(|process| process.pod) {
+    let mut event = Event::new(operation)
+        .by(EventPath::from(source))
+        .tty(process.tty.value().is_some_and(|tty| tty != 0));
+    event.uid = process.uid.uid();
+    let also = also
+        .into_iter()
+        .map(|operation| Event {
+            operation,
+            ..event.clone()
+        })
+        .collect();
+    // A container that is no pod's belongs to a workload that the record doesn't name.
+    let owner = match &process.pod {
         Some(pod) => Owner {
-            is_known: true,
-            is_host: false,
-            namespace: pod.namespace,
-            labels: sorted(pod.pod_labels),
-            container: pod
-                .container
-                .map(|container| container.name)
-                .unwrap_or_default(),
+            kind: Kind::Pod,
+            namespace: pod.namespace.as_str(),
+            labels: pod
+                .pod_labels
+                .map_or(LabelText::None, |labels| LabelText::Object(labels.get())),
+            container: pod.container.name.as_str(),
         },
-        None => Owner {
-            is_known: true,
-            is_host: true,
+        None if process.docker.is_empty() => Owner {
+            kind: Kind::Host,
             ..Owner::default()
         },
+        None => Owner::default(),
     };
-    Ok(Told::Event {
+    Ok(Told::Event(Occurrence {
         event,
-        also: Vec::new(),
+        also,
         owner,
         recorded,
         assumed,
+    }))
+}
+
+impl Happened<'_> {
+    fn function(&self) -> &str {
+        if self.function_name.is_empty() {
+            self.event.as_str()
+        } else {
+            self.function_name.as_str()
+        }
+    }
+
+    /// Whether the function changes a file, by its name.
+    fn changes(&self) -> bool {
+        let function = self.function();
+        CHANGING.iter().any(|part| function.contains(part))
+            && !READING.iter().any(|part| function.contains(part))
+    }
+
+    /// The files that are named, in order.
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let files = self.args.iter().filter_map(|arg| arg.file_arg.as_ref());
+        let strings = self.args.iter().filter_map(|arg| arg.string_arg.as_ref());
+        files
+            .map(|file| file.path.as_str())
+            .chain(strings.map(Text::as_str))
+            .filter(|path| path.starts_with('/'))
+    }
+}
+
+/// The arguments of a command line in which those with spaces stand in quotes.
+fn arguments(text: &str) -> Vec<Cow<'_, [u8]>> {
+    let mut args = Vec::new();
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('"').and_then(|inner| {
+            let (arg, behind) = inner.split_once('"')?;
+            let ends = behind.is_empty() || behind.starts_with(' ');
+            (ends && arg.contains(' ')).then_some((arg, behind))
+        });
+        let (arg, behind) = match quoted {
+            Some(found) => found,
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        args.push(Cow::Borrowed(arg.as_bytes()));
+        rest = behind.trim_ascii_start();
+    }
+    args
+}
+
+/// The other file that a call with two names changes.
+fn second_name<'f>(happened: &'f Happened<'_>, first: &Operation<'_>) -> Option<Operation<'f>> {
+    let function = happened.function();
+    let two = function.contains("rename")
+        || (function.contains("link")
+            && !function.contains("unlink")
+            && !function.contains("symlink"));
+    let path = happened.files().nth(1)?;
+    (two && matches!(first, Operation::Write { .. })).then(|| Operation::Write {
+        path: EventPath::from(path),
     })
 }
 
-fn absolute(path: &str) -> Result<EventPath<'static>, String> {
-    let of_path = EventPath::from(path.to_owned());
+fn absolute(path: &str) -> Result<EventPath<'_>, String> {
+    let of_path = EventPath::from(path);
     match of_path.bytes() {
         Some(_) => Ok(of_path),
         None => Err(format!("`{path}` is no absolute path")),
     }
 }
 
+/// Functions with one of these in their names change a file.
+const CHANGING: [&str; 13] = [
+    "truncate", "unlink", "rename", "mkdir", "rmdir", "link", "mknod", "chmod", "chown", "write",
+    "setattr", "setxattr", "create",
+];
+
+/// And these don't.
+const READING: [&str; 3] = ["readlink", "follow_link", "getattr"];
+
 /// What a kernel function was called for; `None` where no rule speaks of it.
-fn of_function(
-    happened: &Happened,
-    assumed: &mut Vec<&'static str>,
-) -> Result<Option<Operation<'static>>, String> {
+fn of_function<'f>(
+    happened: &'f Happened<'_>,
+    assumed: &mut Assumed,
+) -> Result<Option<Operation<'f>>, String> {
     let args = &happened.args;
-    let function = happened.function_name.as_str();
-    let file = || {
-        let files = args
-            .iter()
-            .filter_map(|arg| arg.file_arg.as_ref().or(arg.path_arg.as_ref()));
-        let strings = args.iter().filter_map(|arg| arg.string_arg.as_deref());
-        files
-            .map(|file| file.path.as_str())
-            .chain(strings)
-            .find(|path| path.starts_with('/'))
-    };
-    let number = args.iter().find_map(|arg| arg.int_arg.or(arg.uint_arg));
     if let Some(capability) = args.iter().find_map(|arg| arg.capability_arg.as_ref()) {
-        return Capability::from_name(&capability.name)
+        let name = capability.name.as_str();
+        return Capability::from_name(name)
             .map(|capability| Some(Operation::Capability(capability)))
-            .ok_or_else(|| format!("`{}` is no capability", capability.name));
+            .ok_or_else(|| format!("`{name}` is no capability"));
     }
     if let Some(sock) = args.iter().find_map(|arg| arg.sock_arg.as_ref()) {
         return socket(sock).map(|socket| Some(Operation::Socket(socket)));
     }
-    let Some(path) = file() else {
+    if let Some(program) = args.iter().find_map(|arg| arg.linux_binprm_arg.as_ref()) {
+        assumed.push("the arguments of an exec aren't told; taken to be none");
+        return Ok(Some(Operation::Exec {
+            path: absolute(program.path.as_str())?,
+            args: Vec::new(),
+        }));
+    }
+    // What a symbolic link points to is only text.
+    let named = if happened.function().contains("symlink") {
+        happened.files().last()
+    } else {
+        happened.files().next()
+    };
+    let Some(path) = named else {
         return Ok(None);
     };
     let path = absolute(path)?;
-    let writes = match function {
+    let mut numbers = args.iter().filter_map(|arg| arg.int_arg.value());
+    let number = numbers.next();
+    let writes = match happened.function() {
         // MAY_WRITE and MAY_APPEND.
         "security_file_permission" | "file_permission" => number.is_some_and(|mask| mask & 10 != 0),
         // PROT_WRITE; PROT_EXEC is a mapping.
         "security_mmap_file" | "mmap_file" if number.is_some_and(|prot| prot & 4 != 0) => {
             return Ok(Some(Operation::MapExec { path }));
         }
-        "security_mmap_file" | "mmap_file" => number.is_some_and(|prot| prot & 2 != 0),
-        _ if [
-            "truncate", "unlink", "rename", "mkdir", "rmdir", "link", "mknod", "chmod", "chown",
-            "write", "setattr", "setxattr",
-        ]
-        .iter()
-        .any(|part| function.contains(part)) =>
-        {
-            true
+        // Only a shared mapping writes to the file.
+        "security_mmap_file" | "mmap_file" => {
+            number.is_some_and(|prot| prot & 2 != 0)
+                && numbers.next().is_none_or(|flags| flags & 1 != 0)
         }
+        _ if happened.changes() => true,
         _ => {
             assumed
                 .push("the record doesn't say whether the file was to be written; taken as a read");
@@ -241,9 +349,9 @@ fn of_function(
     }))
 }
 
-fn socket(sock: &Sock) -> Result<Socket, String> {
-    let bare = |text: &str, prefix: &str| {
-        let text = text.to_ascii_lowercase();
+fn socket(sock: &Sock<'_>) -> Result<Socket, String> {
+    let bare = |text: &Text<'_>, prefix: &str| {
+        let text = text.as_str().to_ascii_lowercase();
         text.strip_prefix(prefix).unwrap_or(&text).to_owned()
     };
     let protocol = match bare(&sock.protocol, "ipproto_").as_str() {
@@ -256,7 +364,9 @@ fn socket(sock: &Sock) -> Result<Socket, String> {
         (Some(family), Some(kind), Some(protocol)) => Ok(Socket::new(family, kind, protocol)),
         _ => Err(format!(
             "`{} {} {}` is no socket that is known",
-            sock.family, sock.kind, sock.protocol
+            sock.family.as_str(),
+            sock.kind.as_str(),
+            sock.protocol.as_str()
         )),
     }
 }
