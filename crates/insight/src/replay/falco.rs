@@ -1,63 +1,67 @@
 //! Falco's JSON output.
 
 use gambeson_policy_model::{Event, EventPath, Operation, Socket, Verdict};
-use serde::Deserialize;
 
+use super::json::{Cursor, Malformed, whole};
 use super::owner::{Kind, LabelText, Owner};
 use super::record::{Occurrence, Take, Told};
 use super::text::{Number, Text};
 use crate::explain::{Assumed, opens_for_writing, split_args};
 
-#[derive(Debug, Deserialize)]
-struct Line<'l> {
-    #[serde(borrow)]
-    output_fields: Fields<'l>,
+/// The fields that tell the event, where the rule's output names them.
+#[derive(Debug, Default)]
+struct Fields<'l> {
+    kind: Text<'l>,
+    flags: Text<'l>,
+    arg_path: Text<'l>,
+    arg_name: Text<'l>,
+    is_open_write: Number,
+    fd_name: Text<'l>,
+    path_name: Text<'l>,
+    path_source: Text<'l>,
+    path_target: Text<'l>,
+    protocol: Text<'l>,
+    fd_type: Text<'l>,
+    program: Text<'l>,
+    parent: Text<'l>,
+    command_line: Text<'l>,
+    tty: Number,
+    uid: Number,
+    namespace: Text<'l>,
+    labels: Text<'l>,
+    container_id: Text<'l>,
+    container: Text<'l>,
 }
 
-/// The fields that tell the event, where the rule's output names them.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Fields<'l> {
-    #[serde(borrow, rename = "evt.type")]
-    kind: Text<'l>,
-    #[serde(borrow, rename = "evt.arg.flags")]
-    flags: Text<'l>,
-    #[serde(borrow, rename = "evt.arg.path")]
-    arg_path: Text<'l>,
-    #[serde(borrow, rename = "evt.arg.name")]
-    arg_name: Text<'l>,
-    #[serde(rename = "evt.is_open_write")]
-    is_open_write: Number,
-    #[serde(borrow, rename = "fd.name")]
-    fd_name: Text<'l>,
-    #[serde(borrow, rename = "fs.path.name")]
-    path_name: Text<'l>,
-    #[serde(borrow, rename = "fs.path.source")]
-    path_source: Text<'l>,
-    #[serde(borrow, rename = "fs.path.target")]
-    path_target: Text<'l>,
-    #[serde(borrow, rename = "fd.l4proto")]
-    protocol: Text<'l>,
-    #[serde(borrow, rename = "fd.type")]
-    fd_type: Text<'l>,
-    #[serde(borrow, rename = "proc.exepath")]
-    program: Text<'l>,
-    #[serde(borrow, rename = "proc.pexepath")]
-    parent: Text<'l>,
-    #[serde(borrow, rename = "proc.cmdline")]
-    command_line: Text<'l>,
-    #[serde(rename = "proc.tty")]
-    tty: Number,
-    #[serde(rename = "user.uid")]
-    uid: Number,
-    #[serde(borrow, rename = "k8s.ns.name")]
-    namespace: Text<'l>,
-    #[serde(borrow, rename = "k8s.pod.labels")]
-    labels: Text<'l>,
-    #[serde(borrow, rename = "container.id")]
-    container_id: Text<'l>,
-    #[serde(borrow, rename = "container.name")]
-    container: Text<'l>,
+impl<'l> Fields<'l> {
+    fn read(&mut self, cursor: &mut Cursor<'l>) -> Result<(), Malformed> {
+        cursor.object(|cursor, key| {
+            match key {
+                "evt.type" => self.kind = cursor.text()?,
+                "evt.arg.flags" => self.flags = cursor.text()?,
+                "evt.arg.path" => self.arg_path = cursor.text()?,
+                "evt.arg.name" => self.arg_name = cursor.text()?,
+                "evt.is_open_write" => self.is_open_write = cursor.number()?,
+                "fd.name" => self.fd_name = cursor.text()?,
+                "fs.path.name" => self.path_name = cursor.text()?,
+                "fs.path.source" => self.path_source = cursor.text()?,
+                "fs.path.target" => self.path_target = cursor.text()?,
+                "fd.l4proto" => self.protocol = cursor.text()?,
+                "fd.type" => self.fd_type = cursor.text()?,
+                "proc.exepath" => self.program = cursor.text()?,
+                "proc.pexepath" => self.parent = cursor.text()?,
+                "proc.cmdline" => self.command_line = cursor.text()?,
+                "proc.tty" => self.tty = cursor.number()?,
+                "user.uid" => self.uid = cursor.number()?,
+                "k8s.ns.name" => self.namespace = cursor.text()?,
+                "k8s.pod.labels" => self.labels = cursor.text()?,
+                "container.id" => self.container_id = cursor.text()?,
+                "container.name" => self.container = cursor.text()?,
+                _ => cursor.skip()?,
+            }
+            Ok(())
+        })
+    }
 }
 
 /// A field's value, unless Falco says in one of its ways that it doesn't know.
@@ -76,10 +80,14 @@ fn path<'f>(field: &'f Text<'_>, name: &str) -> Result<EventPath<'f>, String> {
 }
 
 pub(super) fn read(text: &str, take: Take<'_>) {
-    match serde_json::from_str::<Line<'_>>(text) {
-        Ok(line) => take(told(&line.output_fields)),
-        Err(error) => take(Err(error.to_string())),
-    }
+    let mut fields = Fields::default();
+    let read = whole(text, |cursor| {
+        cursor.object(|cursor, key| match key {
+            "output_fields" => fields.read(cursor),
+            _ => cursor.skip(),
+        })
+    });
+    take(read.and_then(|()| told(&fields)));
 }
 
 fn told<'f>(fields: &'f Fields<'_>) -> Result<Told<'f>, String> {

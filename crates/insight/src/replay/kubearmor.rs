@@ -1,8 +1,8 @@
 //! KubeArmor's alerts and logs, in both of their shapes.
 
 use gambeson_policy_model::Verdict;
-use serde::Deserialize;
 
+use super::json::{Cursor, Malformed, whole};
 use super::owner::{Kind, LabelText, Owner};
 use super::record::{Occurrence, Take, Told};
 use super::text::{Number, Text};
@@ -10,41 +10,53 @@ use crate::explain::{ToldByAlert, event_of};
 
 /// The fields that tell the event. Reading all of them, and keeping those that aren't known, would
 /// take several times as long.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Debug, Default)]
 struct Fields<'l> {
-    #[serde(borrow, alias = "namespaceName")]
     namespace_name: Text<'l>,
-    #[serde(borrow, alias = "labels")]
     labels: Text<'l>,
-    #[serde(borrow, rename = "ContainerID", alias = "containerID")]
     container_id: Text<'l>,
-    #[serde(borrow, alias = "containerName")]
     container_name: Text<'l>,
-    #[serde(rename = "UID", alias = "uid")]
     uid: Number,
-    #[serde(rename = "oid")]
     object_owner: Number,
-    #[serde(borrow, alias = "parentProcessName")]
     parent_process_name: Text<'l>,
-    #[serde(borrow, alias = "processName")]
     process_name: Text<'l>,
-    #[serde(borrow, alias = "source")]
     source: Text<'l>,
-    #[serde(borrow, alias = "operation")]
     operation: Text<'l>,
-    #[serde(borrow, alias = "resource")]
     resource: Text<'l>,
-    #[serde(borrow, alias = "data")]
     data: Text<'l>,
-    #[serde(borrow, alias = "enforcer")]
     enforcer: Text<'l>,
-    #[serde(borrow, alias = "action")]
     action: Text<'l>,
-    #[serde(borrow, alias = "result")]
     result: Text<'l>,
-    #[serde(borrow, rename = "TTY", alias = "tty")]
     tty: Text<'l>,
+}
+
+impl<'l> Fields<'l> {
+    fn read(&mut self, cursor: &mut Cursor<'l>) -> Result<(), Malformed> {
+        cursor.object(|cursor, key| {
+            match key {
+                "NamespaceName" | "namespaceName" => self.namespace_name = cursor.text()?,
+                "Labels" | "labels" => self.labels = cursor.text()?,
+                "ContainerID" | "containerID" => self.container_id = cursor.text()?,
+                "ContainerName" | "containerName" => self.container_name = cursor.text()?,
+                "ParentProcessName" | "parentProcessName" => {
+                    self.parent_process_name = cursor.text()?
+                }
+                "ProcessName" | "processName" => self.process_name = cursor.text()?,
+                "Source" | "source" => self.source = cursor.text()?,
+                "Operation" | "operation" => self.operation = cursor.text()?,
+                "Resource" | "resource" => self.resource = cursor.text()?,
+                "Data" | "data" => self.data = cursor.text()?,
+                "Enforcer" | "enforcer" => self.enforcer = cursor.text()?,
+                "Action" | "action" => self.action = cursor.text()?,
+                "Result" | "result" => self.result = cursor.text()?,
+                "TTY" | "tty" => self.tty = cursor.text()?,
+                "UID" | "uid" => self.uid = cursor.number()?,
+                "oid" => self.object_owner = cursor.number()?,
+                _ => cursor.skip()?,
+            }
+            Ok(())
+        })
+    }
 }
 
 /// KubeArmor writes ids of users above the range of its type as negative numbers.
@@ -53,10 +65,10 @@ fn id(number: Number) -> i32 {
 }
 
 pub(super) fn read(text: &str, take: Take<'_>) {
-    let fields: Fields<'_> = match serde_json::from_str(text) {
-        Ok(fields) => fields,
-        Err(error) => return take(Err(error.to_string())),
-    };
+    let mut fields = Fields::default();
+    if let Err(error) = whole(text, |cursor| fields.read(cursor)) {
+        return take(Err(error));
+    }
     if matches!(
         fields.operation.as_str(),
         "AlertThreshold" | "NetworkFirewall"

@@ -27,6 +27,7 @@
 mod audit;
 mod batches;
 mod falco;
+mod json;
 mod judge;
 mod kubearmor;
 mod owner;

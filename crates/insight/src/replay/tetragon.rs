@@ -3,125 +3,189 @@
 use std::borrow::Cow;
 
 use gambeson_policy_model::{Capability, Event, EventPath, Operation, Socket, Verdict};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::json::{Cursor, Malformed, whole};
 use super::owner::{Kind, LabelText, Owner};
 use super::record::{Occurrence, Take, Told};
 use super::text::{Number, Text};
 use crate::explain::Assumed;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 struct Line<'l> {
-    #[serde(borrow)]
     process_exec: Option<Happened<'l>>,
-    #[serde(borrow)]
     process_kprobe: Option<Happened<'l>>,
-    #[serde(borrow)]
     process_lsm: Option<Happened<'l>>,
-    #[serde(borrow)]
     process_tracepoint: Option<Happened<'l>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Happened<'l> {
-    #[serde(borrow)]
     process: Option<Process<'l>>,
-    #[serde(borrow)]
-    parent: Option<Process<'l>>,
-    #[serde(borrow)]
+    parent: Text<'l>,
     function_name: Text<'l>,
-    #[serde(borrow)]
     event: Text<'l>,
-    #[serde(borrow)]
     args: Vec<Argument<'l>>,
-    #[serde(borrow)]
     action: Text<'l>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Process<'l> {
-    #[serde(borrow)]
     binary: Text<'l>,
-    #[serde(borrow)]
     arguments: Text<'l>,
     uid: Number,
     tty: Number,
-    #[serde(borrow)]
     pod: Option<Pod<'l>>,
-    #[serde(borrow)]
     docker: Text<'l>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Pod<'l> {
-    #[serde(borrow)]
     namespace: Text<'l>,
-    #[serde(borrow)]
-    container: Container<'l>,
+    container: Text<'l>,
     // `labels` are those of an identity, a part of these.
-    #[serde(borrow)]
-    pod_labels: Option<&'l RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Container<'l> {
-    #[serde(borrow)]
-    name: Text<'l>,
+    pod_labels: Option<&'l str>,
 }
 
 /// One of these is given.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Argument<'l> {
-    #[serde(borrow, alias = "path_arg")]
-    file_arg: Option<File<'l>>,
-    #[serde(borrow)]
-    linux_binprm_arg: Option<File<'l>>,
-    #[serde(borrow)]
+    file_arg: Option<Text<'l>>,
+    linux_binprm_arg: Option<Text<'l>>,
     string_arg: Option<Text<'l>>,
-    #[serde(alias = "uint_arg", alias = "long_arg", alias = "size_arg")]
     int_arg: Number,
-    #[serde(borrow)]
     sock_arg: Option<Sock<'l>>,
-    #[serde(borrow)]
-    capability_arg: Option<Named<'l>>,
+    capability_arg: Option<Text<'l>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct File<'l> {
-    #[serde(borrow)]
-    path: Text<'l>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Sock<'l> {
-    #[serde(borrow)]
     family: Text<'l>,
-    #[serde(borrow, rename = "type")]
     kind: Text<'l>,
-    #[serde(borrow)]
     protocol: Text<'l>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Named<'l> {
-    #[serde(borrow)]
-    name: Text<'l>,
+/// Reads itself out of an object, taking what it knows.
+trait Read<'l>: Default {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed>;
+
+    fn read(cursor: &mut Cursor<'l>) -> Result<Self, Malformed> {
+        let mut read = Self::default();
+        cursor.object(|cursor, key| read.field(cursor, key))?;
+        Ok(read)
+    }
+}
+
+impl<'l> Read<'l> for Line<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "process_exec" => self.process_exec = Some(Happened::read(cursor)?),
+            "process_kprobe" => self.process_kprobe = Some(Happened::read(cursor)?),
+            "process_lsm" => self.process_lsm = Some(Happened::read(cursor)?),
+            "process_tracepoint" => self.process_tracepoint = Some(Happened::read(cursor)?),
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Read<'l> for Happened<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "process" if !cursor.is_null() => self.process = Some(Process::read(cursor)?),
+            // Of the parent, no more than its program is asked.
+            "parent" => cursor.object(|cursor, key| match key {
+                "binary" => cursor.text().map(|binary| self.parent = binary),
+                _ => cursor.skip(),
+            })?,
+            "function_name" => self.function_name = cursor.text()?,
+            "event" => self.event = cursor.text()?,
+            "action" => self.action = cursor.text()?,
+            "args" => cursor.array(|cursor| {
+                self.args.push(Argument::read(cursor)?);
+                Ok(())
+            })?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Read<'l> for Process<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "binary" => self.binary = cursor.text()?,
+            "arguments" => self.arguments = cursor.text()?,
+            "uid" => self.uid = cursor.number()?,
+            "tty" => self.tty = cursor.number()?,
+            "docker" => self.docker = cursor.text()?,
+            "pod" if !cursor.is_null() => self.pod = Some(Pod::read(cursor)?),
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Read<'l> for Pod<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "namespace" => self.namespace = cursor.text()?,
+            "container" => cursor.object(|cursor, key| match key {
+                "name" => cursor.text().map(|name| self.container = name),
+                _ => cursor.skip(),
+            })?,
+            "pod_labels" if !cursor.is_null() => self.pod_labels = Some(cursor.raw()?),
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Read<'l> for Argument<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "file_arg" | "path_arg" => self.file_arg = Some(member(cursor, "path")?),
+            "linux_binprm_arg" => self.linux_binprm_arg = Some(member(cursor, "path")?),
+            "capability_arg" => self.capability_arg = Some(member(cursor, "name")?),
+            "string_arg" => self.string_arg = Some(cursor.text()?),
+            "int_arg" | "uint_arg" | "long_arg" | "size_arg" => self.int_arg = cursor.number()?,
+            "sock_arg" => self.sock_arg = Some(Sock::read(cursor)?),
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Read<'l> for Sock<'l> {
+    fn field(&mut self, cursor: &mut Cursor<'l>, key: &'l str) -> Result<(), Malformed> {
+        match key {
+            "family" => self.family = cursor.text()?,
+            "type" => self.kind = cursor.text()?,
+            "protocol" => self.protocol = cursor.text()?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// One text of an object.
+fn member<'l>(cursor: &mut Cursor<'l>, name: &str) -> Result<Text<'l>, Malformed> {
+    let mut found = Text::default();
+    cursor.object(|cursor, key| {
+        if key == name {
+            found = cursor.text()?;
+            return Ok(());
+        }
+        cursor.skip()
+    })?;
+    Ok(found)
 }
 
 pub(super) fn read(text: &str, take: Take<'_>) {
-    match serde_json::from_str::<Line<'_>>(text) {
-        Ok(line) => take(told(&line)),
-        Err(error) => take(Err(error.to_string())),
-    }
+    let mut line = Line::default();
+    let read = whole(text, |cursor| {
+        cursor.object(|cursor, key| line.field(cursor, key))
+    });
+    take(read.and_then(|()| told(&line)));
 }
 
 fn told<'f>(line: &'f Line<'_>) -> Result<Told<'f>, String> {
@@ -160,11 +224,7 @@ fn told<'f>(line: &'f Line<'_>) -> Result<Told<'f>, String> {
             args,
         };
         assumed.push("the program that called exec is taken to be the parent's");
-        let parent = happened.parent.as_ref();
-        (
-            operation,
-            parent.map_or("", |parent| parent.binary.as_str()),
-        )
+        (operation, happened.parent.as_str())
     } else {
         let Some(operation) = of_function(happened, &mut assumed)? else {
             return Ok(Told::NoEvent);
@@ -192,10 +252,8 @@ fn told<'f>(line: &'f Line<'_>) -> Result<Told<'f>, String> {
         Some(pod) => Owner {
             kind: Kind::Pod,
             namespace: pod.namespace.as_str(),
-            labels: pod
-                .pod_labels
-                .map_or(LabelText::None, |labels| LabelText::Object(labels.get())),
-            container: pod.container.name.as_str(),
+            labels: pod.pod_labels.map_or(LabelText::None, LabelText::Object),
+            container: pod.container.as_str(),
         },
         None if process.docker.is_empty() => Owner {
             kind: Kind::Host,
@@ -233,7 +291,7 @@ impl Happened<'_> {
         let files = self.args.iter().filter_map(|arg| arg.file_arg.as_ref());
         let strings = self.args.iter().filter_map(|arg| arg.string_arg.as_ref());
         files
-            .map(|file| file.path.as_str())
+            .map(Text::as_str)
             .chain(strings.map(Text::as_str))
             .filter(|path| path.starts_with('/'))
     }
@@ -296,7 +354,7 @@ fn of_function<'f>(
 ) -> Result<Option<Operation<'f>>, String> {
     let args = &happened.args;
     if let Some(capability) = args.iter().find_map(|arg| arg.capability_arg.as_ref()) {
-        let name = capability.name.as_str();
+        let name = capability.as_str();
         return Capability::from_name(name)
             .map(|capability| Some(Operation::Capability(capability)))
             .ok_or_else(|| format!("`{name}` is no capability"));
@@ -307,7 +365,7 @@ fn of_function<'f>(
     if let Some(program) = args.iter().find_map(|arg| arg.linux_binprm_arg.as_ref()) {
         assumed.push("the arguments of an exec aren't told; taken to be none");
         return Ok(Some(Operation::Exec {
-            path: absolute(program.path.as_str())?,
+            path: absolute(program.as_str())?,
             args: Vec::new(),
         }));
     }
