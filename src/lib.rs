@@ -43,6 +43,7 @@ pub use gambeson_policy_model as policy_model;
 
 /// What most programs need, to be imported as a whole.
 pub mod prelude {
+    pub use crate::explain::Explain;
     pub use crate::matcher::{Compile, CompileError, CompiledPolicy, Config};
     pub use crate::policy_model::{
         Cause, Decision, Diagnostic, Event, Operation, PolicySet, Postures, Reader, RuleId,

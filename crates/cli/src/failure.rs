@@ -34,6 +34,9 @@ pub(crate) enum Failure {
     /// Files that can't be changed, or not brought back.
     #[error(transparent)]
     Journal(#[from] gambeson::promote::JournalError),
+    /// Tests can't be carried out in kernels.
+    #[error(transparent)]
+    InKernel(#[from] crate::insight::InKernelFailure),
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),

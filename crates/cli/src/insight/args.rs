@@ -1,12 +1,10 @@
 //! The command lines of what explains, tests and compares policies.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use gambeson::policy_model::Postures;
 
-use crate::args::{Format, ReadingArgs, SubjectArgs};
+use crate::args::{Backend, CompilingArgs, Format, PoliciesArgs, SubjectArgs};
 
 #[derive(Debug, Args)]
 #[command(
@@ -30,15 +28,8 @@ JSON: one line for each event, with the keys event, verdict, cause, rule, step, 
 and assumed_source; of an alert also assumed."
 )]
 pub(crate) struct ExplainArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) policies: PoliciesArgs,
     /// An event, as in a file of events; may be repeated
     #[arg(long, value_name = "JSON")]
     pub(crate) event: Vec<String>,
@@ -84,12 +75,8 @@ pub(crate) struct DiffArgs {
     /// The policies after: a file or folder
     #[arg(value_name = "AFTER")]
     pub(crate) after: PathBuf,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) compiling: CompilingArgs,
     /// Stop after so many differences
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(crate) max: usize,
@@ -121,15 +108,8 @@ or a policy is wrong; 2 on wrong usage.
 JSON: one line for each finding, with the key finding, and rule or rules (policy, rule, file, line)."
 )]
 pub(crate) struct CheckArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) policies: PoliciesArgs,
     /// Findings to fail on
     #[arg(long, value_enum, value_name = "FINDING", num_args = 1..)]
     pub(crate) fail_on: Vec<Finding>,
@@ -175,12 +155,8 @@ pub(crate) struct ReplayArgs {
     /// How many threads decide; by default one for each processor
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) compiling: CompilingArgs,
     /// Print for programs: one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -220,6 +196,7 @@ pub(crate) enum Finding {
   gambeson test examples/policies
   gambeson test policies/web.test.yaml --format junit > report.xml
   gambeson test policies --min-coverage 90
+  gambeson test policies/web.test.yaml --in-kernel=6.1,6.12 --checkout ../gambeson
 
 A test is a document such as
   name: checkout starts no shell
@@ -235,9 +212,12 @@ where policies are read from a folder.
 
 Coverage counts the rules of the tested policies that some step is decided by.
 
---write-scenarios DIR translates tests to scenarios, each of which gives its policies as text. This
-command boots no kernel; `cargo xtask conformance --scenarios DIR --carrier bpf-lsm` of the
-project's own tree carries them out in virtual machines.
+--in-kernel carries the tests out in virtual machines with real kernels as well, by the project's own
+rig: `cargo xtask conformance` of a checkout (--checkout, or GAMBESON_CHECKOUT, or the current folder).
+The first time builds what runs in the guest, which takes minutes. Steps that no kernel can be asked
+are named, as are those that the kernel is known to carry out otherwise.
+
+--write-scenarios DIR only translates tests to scenarios, each of which gives its policies as text.
 
 Exit status: 0 when every step passes and coverage is as asked, 1 when not, 2 on wrong usage.")]
 pub(crate) struct TestArgs {
@@ -245,13 +225,20 @@ pub(crate) struct TestArgs {
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
-    /// The default posture of classes in allow-list mode; a workload's `posture` goes before it
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
+    pub(crate) compiling: CompilingArgs,
     /// Fail where fewer rules, in per cent, decide some step
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) min_coverage: Option<u32>,
+    /// Carry the tests out in virtual machines, too: with these of Debian's kernels, or those that can be
+    /// had
+    #[arg(long, value_name = "KERNEL,…", num_args = 0..=1, require_equals = true, value_delimiter = ',')]
+    pub(crate) in_kernel: Option<Vec<String>>,
+    /// What carries policies out in kernels
+    #[arg(long, value_enum, default_value = "bpf-lsm", requires = "in_kernel")]
+    pub(crate) carrier: Backend,
+    /// The checkout of Gambeson's source that has the virtual machines
+    #[arg(long, value_name = "DIR", requires = "in_kernel")]
+    pub(crate) checkout: Option<PathBuf>,
     /// Write the tests as scenarios into this folder, one file for each
     #[arg(long, value_name = "DIR")]
     pub(crate) write_scenarios: Option<PathBuf>,
@@ -339,9 +326,8 @@ Exit status: 0 when everything quiet is promoted, even if that is nothing; 1 whe
 can't be read or files not written; 2 on wrong usage."
 )]
 pub(crate) struct PromoteArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArgs,
     /// Recorded events; `-` reads them from standard input
     #[arg(long, value_name = "FILE|-", requires = "subject")]
     pub(crate) events: Option<PathBuf>,
@@ -357,12 +343,6 @@ pub(crate) struct PromoteArgs {
     /// How many threads decide; by default one for each processor
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
-    #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
     /// Print for programs: one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -14,7 +14,9 @@ use crate::{Outcome, reading};
 
 /// Promotes, or goes back.
 pub(crate) fn run(args: &PromoteArgs) -> Result<Outcome, Failure> {
-    let first = args.policies.first().map(PathBuf::as_path);
+    let paths = &args.policies.paths;
+    let compiling = &args.policies.compiling;
+    let first = paths.first().map(PathBuf::as_path);
     let journal = match (&args.journal, first) {
         (Some(journal), _) => journal.clone(),
         (None, policies) => journal_path(policies.unwrap_or_else(|| std::path::Path::new("."))),
@@ -44,9 +46,9 @@ pub(crate) fn run(args: &PromoteArgs) -> Result<Outcome, Failure> {
     };
     let workload = decide::workload(&args.subject)?;
     // Errors in policies are shown with their lines.
-    reading::policies(&args.policies, &args.reading)?;
-    let mut promoter = Promoter::read(reading::reader(&args.reading), &args.policies, workload)?
-        .config(super::config(args.posture, &args.reading));
+    reading::policies(paths, &compiling.reading)?;
+    let mut promoter = Promoter::read(reading::reader(&compiling.reading), paths, workload)?
+        .config(compiling.config());
     if let Some(file) = &args.subject.workload {
         promoter = promoter.workload_file(file)?;
     }

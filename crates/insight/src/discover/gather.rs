@@ -9,7 +9,7 @@ use gambeson_policy_model::{
 use super::facts::{Evidence, Facts, Program, Seen, Thing, Uses};
 use super::names::{Template, Values};
 use super::times;
-use crate::replay::{At, Owner, Taker, Told, Unusable};
+use crate::replay::{At, Kind, Occurrence, Owner, Taker, Told, Unusable};
 use crate::words::{described, printable};
 
 /// How many lines of each sort are kept as samples.
@@ -164,10 +164,18 @@ enum Skip {
 /// One thread's facts.
 pub(super) struct Gatherer<'w> {
     default: &'w Subject,
+    facts: BTreeMap<Subject, Facts>,
+    tally: Tally,
+    /// By what tells owners apart.
+    subjects: HashMap<Box<[u8]>, Result<Subject, String>>,
+    owner_key: Vec<u8>,
+    programs: HashMap<Box<[u8]>, Option<Program>>,
+}
+
+/// What one thread gathered.
+pub(super) struct Gathered {
     pub(super) facts: BTreeMap<Subject, Facts>,
     pub(super) tally: Tally,
-    subjects: HashMap<Owner, Subject>,
-    programs: HashMap<Box<[u8]>, Option<Program>>,
 }
 
 /// Beyond this many, what was looked up is forgotten.
@@ -180,22 +188,25 @@ impl<'w> Gatherer<'w> {
             facts: BTreeMap::new(),
             tally: Tally::default(),
             subjects: HashMap::new(),
+            owner_key: Vec::new(),
             programs: HashMap::new(),
         }
     }
 
-    fn subject(&mut self, owner: &Owner) -> Subject {
-        if !owner.is_known {
-            return self.default.clone();
+    fn subject(&mut self, owner: &Owner<'_>) -> Result<Subject, String> {
+        if owner.kind == Kind::Unknown {
+            return Ok(self.default.clone());
         }
-        if let Some(known) = self.subjects.get(owner) {
+        owner.key(&mut self.owner_key);
+        if let Some(known) = self.subjects.get(self.owner_key.as_slice()) {
             return known.clone();
         }
-        let subject = Subject::of(&owner.workload());
+        let subject = owner.workload().map(|workload| Subject::of(&workload));
         if self.subjects.len() >= REMEMBERED {
             self.subjects.clear();
         }
-        self.subjects.insert(owner.clone(), subject.clone());
+        let key = self.owner_key.as_slice().into();
+        self.subjects.insert(key, subject.clone());
         subject
     }
 
@@ -221,10 +232,25 @@ impl<'w> Gatherer<'w> {
         program
     }
 
+    fn occurrence(&mut self, at: At<'_>, occurrence: &Occurrence<'_>) {
+        let subject = match self.subject(&occurrence.owner) {
+            Ok(subject) => subject,
+            Err(error) => return self.tally.unusable(at.line, error),
+        };
+        for assumption in occurrence.assumed.iter() {
+            *self.tally.assumed.entry(assumption).or_insert(0) += 1;
+        }
+        let time = occurrence.audit_time();
+        let time = time.or_else(|| times::of_line(at.text));
+        for event in std::iter::once(&occurrence.event).chain(&occurrence.also) {
+            self.event(&subject, (at.line, time), event, occurrence.recorded);
+        }
+    }
+
     fn event(
         &mut self,
         subject: &Subject,
-        (at, time): (At<'_>, Option<i64>),
+        (line, time): (u64, Option<i64>),
         event: &Event<'_>,
         recorded: Verdict,
     ) {
@@ -243,18 +269,14 @@ impl<'w> Gatherer<'w> {
             Err(Skip::LeftOut(why)) => {
                 let what = described(&event.operation);
                 let what = format!("{} {what}", event.operation.name());
-                self.tally
-                    .left_out
-                    .entry(why)
-                    .or_default()
-                    .add(at.line, what);
+                self.tally.left_out.entry(why).or_default().add(line, what);
                 return;
             }
         };
         let seen = Seen {
             count: 1,
             audited: u64::from(recorded == Verdict::Audit),
-            lines: (at.line, at.line),
+            lines: (line, line),
             times: time.map(|time| (time, time)),
         };
         let program = self.program(&event.source);
@@ -272,6 +294,8 @@ impl<'w> Gatherer<'w> {
 }
 
 impl Taker for Gatherer<'_> {
+    type Part = Gathered;
+
     fn line(&mut self) {
         self.tally.lines += 1;
     }
@@ -281,23 +305,14 @@ impl Taker for Gatherer<'_> {
             Ok(Told::Partial) => {}
             Ok(Told::NoEvent) => self.tally.no_event += 1,
             Err(error) => self.tally.unusable(at.line, error),
-            Ok(Told::Event {
-                event,
-                also,
-                owner,
-                recorded,
-                assumed,
-            }) => {
-                for assumption in assumed {
-                    *self.tally.assumed.entry(assumption).or_insert(0) += 1;
-                }
-                let subject = self.subject(&owner);
-                let time = at.audit.or_else(|| times::of_line(at.text));
-                self.event(&subject, (at, time), &event, recorded);
-                for event in also {
-                    self.event(&subject, (at, time), &event, recorded);
-                }
-            }
+            Ok(Told::Event(occurrence)) => self.occurrence(at, &occurrence),
+        }
+    }
+
+    fn finish(self) -> Gathered {
+        Gathered {
+            facts: self.facts,
+            tally: self.tally,
         }
     }
 }

@@ -179,12 +179,12 @@ impl Discoverer {
         progress: impl FnMut(u64),
     ) -> Result<Discovery, DiscoverError> {
         let new = || Gatherer::new(&self.workload);
-        let (gatherers, too_long) = take(stream, threads, progress, new)?;
+        let (parts, too_long) = take(stream, threads, progress, new)?;
         let mut tally = Tally::default();
         let mut facts: BTreeMap<Subject, Facts> = BTreeMap::new();
-        for gatherer in gatherers {
-            tally.merge(gatherer.tally);
-            for (subject, of) in gatherer.facts {
+        for part in parts {
+            tally.merge(part.tally);
+            for (subject, of) in part.facts {
                 facts.entry(subject).or_default().merge(of);
             }
         }

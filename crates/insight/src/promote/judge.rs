@@ -8,7 +8,7 @@ use gambeson_policy_model::{Action, Class, Event, PolicySet, Rule, RuleId, Verdi
 
 use super::{Held, POSTURES};
 use crate::explain::{Effect, Explainer};
-use crate::replay::{At, Owner, Taker, Told, Unusable, workload_name};
+use crate::replay::{At, Kind, Occurrence, Taker, Told, Unusable, workload_name};
 
 /// Where a rule is written: file, line and column, and its field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -254,7 +254,9 @@ pub(super) struct Judge<'p> {
     policies: &'p PolicySet,
     config: &'p Config,
     workload: &'p Workload,
-    known: HashMap<Option<Owner>, Result<Applied, String>>,
+    /// By what tells owners apart; by nothing for the workload of records that name none.
+    known: HashMap<Box<[u8]>, Result<Applied, String>>,
+    owner_key: Vec<u8>,
     watched: Watched,
 }
 
@@ -268,6 +270,7 @@ impl<'p> Judge<'p> {
             config,
             workload,
             known: HashMap::new(),
+            owner_key: Vec::new(),
             watched: Watched::default(),
         }
     }
@@ -277,9 +280,45 @@ impl<'p> Judge<'p> {
         Applied::new(self.policies, self.workload, self.config).map(|_| ())
     }
 
-    pub(super) fn into_watched(mut self) -> Watched {
-        self.settle();
-        self.watched
+    fn occurrence(&mut self, line: u64, occurrence: &Occurrence<'_>) {
+        let owner = &occurrence.owner;
+        let is_known = owner.kind != Kind::Unknown;
+        if is_known {
+            owner.key(&mut self.owner_key);
+        } else {
+            self.owner_key.clear();
+        }
+        if !self.known.contains_key(self.owner_key.as_slice()) {
+            if self.known.len() >= WORKLOADS {
+                self.settle();
+            }
+            let applied = if is_known {
+                owner
+                    .workload()
+                    .and_then(|workload| self.applied(&workload))
+            } else {
+                self.applied(self.workload)
+            };
+            let key = self.owner_key.as_slice().into();
+            self.known.insert(key, applied);
+        }
+        match self.known.get_mut(self.owner_key.as_slice()) {
+            Some(Ok(applied)) => {
+                for event in std::iter::once(&occurrence.event).chain(&occurrence.also) {
+                    applied.judge(line, event);
+                    self.watched.events += 1;
+                }
+            }
+            Some(Err(error)) => {
+                let error = error.clone();
+                self.watched.unusable(line, error);
+            }
+            None => {}
+        }
+    }
+
+    fn applied(&self, workload: &Workload) -> Result<Applied, String> {
+        Applied::new(self.policies, workload, self.config).map_err(|error| error.to_string())
     }
 
     /// Adds up what was seen of each workload.
@@ -291,48 +330,23 @@ impl<'p> Judge<'p> {
 }
 
 impl Taker for Judge<'_> {
+    type Part = Watched;
+
     fn line(&mut self) {
         self.watched.lines += 1;
     }
 
     fn told(&mut self, at: At<'_>, told: Result<Told<'_>, String>) {
-        let (event, also, owner) = match told {
-            Ok(Told::Partial) => return,
-            Ok(Told::NoEvent) => {
-                self.watched.no_event += 1;
-                return;
-            }
-            Err(error) => return self.watched.unusable(at.line, error),
-            Ok(Told::Event {
-                event, also, owner, ..
-            }) => (event, also, owner),
-        };
-        let key = owner.is_known.then_some(owner);
-        if !self.known.contains_key(&key) {
-            if self.known.len() >= WORKLOADS {
-                self.settle();
-            }
-            let workload = match &key {
-                Some(owner) => &owner.workload(),
-                None => self.workload,
-            };
-            let applied = Applied::new(self.policies, workload, self.config);
-            let applied = applied.map_err(|error| error.to_string());
-            self.known.insert(key.clone(), applied);
+        match told {
+            Ok(Told::Partial) => {}
+            Ok(Told::NoEvent) => self.watched.no_event += 1,
+            Err(error) => self.watched.unusable(at.line, error),
+            Ok(Told::Event(occurrence)) => self.occurrence(at.line, &occurrence),
         }
-        match self.known.get_mut(&key) {
-            Some(Ok(applied)) => {
-                applied.judge(at.line, &event);
-                for event in &also {
-                    applied.judge(at.line, event);
-                }
-                self.watched.events += 1 + also.len() as u64;
-            }
-            Some(Err(error)) => {
-                let error = error.clone();
-                self.watched.unusable(at.line, error);
-            }
-            None => {}
-        }
+    }
+
+    fn finish(mut self) -> Watched {
+        self.settle();
+        self.watched
     }
 }

@@ -281,10 +281,10 @@ impl Promoter {
         let new = || Judge::new(&self.policies, &self.workload, &self.config);
         // Whether the default workload's policies compile is better known before.
         new().check()?;
-        let (judges, too_long) = take(stream, threads, progress, new)?;
+        let (parts, too_long) = take(stream, threads, progress, new)?;
         let mut watched = Watched::default();
-        for judge in judges {
-            watched.merge(judge.into_watched());
+        for part in parts {
+            watched.merge(part);
         }
         for line in too_long {
             watched.unusable(line, TOO_LONG.to_owned());

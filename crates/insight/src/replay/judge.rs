@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use gambeson_matcher::{Compile as _, CompileError, CompiledPolicy, Config};
-use gambeson_policy_model::{Cause, Decision, Event, PolicySet, Verdict, Workload};
+use gambeson_policy_model::{Cause, Decision, Event, PolicySet, RuleId, Verdict, Workload};
 
-use super::record::{Owner, Told};
-use super::report::{Key, ReplayReport};
+use super::owner::{Kind, Owner};
+use super::record::{Occurrence, Told};
+use super::report::{Group, Key, ReplayReport};
 use super::stream::{self, At, Taker};
 
 /// What the candidate is compared with.
@@ -69,12 +70,12 @@ impl Replayer {
     ) -> io::Result<ReplayReport> {
         let compiled = self.compile(&self.workload).map_err(io::Error::other)?;
         let default = Arc::new(compiled);
-        let (workers, too_long) = stream::take(stream, threads, progress, || {
+        let (parts, too_long) = stream::take(stream, threads, progress, || {
             Worker::new(self, default.clone())
         })?;
         let mut report = ReplayReport::default();
-        for worker in workers {
-            report.merge(worker.report);
+        for part in parts {
+            report.merge(part);
         }
         for line in too_long {
             report.unusable(line, stream::TOO_LONG.to_owned());
@@ -117,39 +118,80 @@ pub(crate) fn name(workload: &Workload) -> String {
 /// One thread's work.
 struct Worker<'r> {
     replayer: &'r Replayer,
-    default: Arc<Compiled>,
-    known: HashMap<Owner, Result<Arc<Compiled>, String>>,
+    default: Policies,
+    /// By what tells owners apart.
+    known: HashMap<Box<[u8]>, Result<Policies, String>>,
+    /// How many workloads have been met.
+    met: u32,
+    owner_key: Vec<u8>,
+    group_key: Vec<u8>,
+    groups: HashMap<Box<[u8]>, Group>,
     report: ReplayReport,
+}
+
+/// The policies of a workload, with a number that no other workload of this thread has.
+#[derive(Clone)]
+struct Policies {
+    number: u32,
+    compiled: Arc<Compiled>,
 }
 
 impl<'r> Worker<'r> {
     fn new(replayer: &'r Replayer, default: Arc<Compiled>) -> Self {
         Self {
             replayer,
-            default,
+            default: Policies {
+                number: 0,
+                compiled: default,
+            },
             known: HashMap::new(),
+            met: 0,
+            owner_key: Vec::new(),
+            group_key: Vec::new(),
+            groups: HashMap::new(),
             report: ReplayReport::default(),
         }
     }
 
-    fn compiled(&mut self, owner: Owner) -> Result<Arc<Compiled>, String> {
-        if !owner.is_known {
+    fn occurrence(&mut self, line: u64, occurrence: &Occurrence<'_>) {
+        let policies = match self.policies(&occurrence.owner) {
+            Ok(policies) => policies,
+            Err(error) => return self.report.unusable(line, error),
+        };
+        for assumption in occurrence.assumed.iter() {
+            *self.report.assumed.entry(assumption).or_insert(0) += 1;
+        }
+        for event in std::iter::once(&occurrence.event).chain(&occurrence.also) {
+            self.judge(&policies, line, event, occurrence.recorded);
+        }
+    }
+
+    fn policies(&mut self, owner: &Owner<'_>) -> Result<Policies, String> {
+        if owner.kind == Kind::Unknown {
             return Ok(self.default.clone());
         }
-        if let Some(known) = self.known.get(&owner) {
+        owner.key(&mut self.owner_key);
+        if let Some(known) = self.known.get(self.owner_key.as_slice()) {
             return known.clone();
         }
-        let compiled = self.replayer.compile(&owner.workload());
-        let compiled = compiled.map(Arc::new).map_err(|error| error.to_string());
+        self.met += 1;
+        let number = self.met;
+        let policies = owner.workload().and_then(|workload| {
+            let compiled = self.replayer.compile(&workload);
+            let compiled = compiled.map(Arc::new).map_err(|error| error.to_string());
+            compiled.map(|compiled| Policies { number, compiled })
+        });
         // Beyond any cluster's workloads it is the records that make them up.
         if self.known.len() >= 10_000 {
             self.known.clear();
         }
-        self.known.insert(owner, compiled.clone());
-        compiled
+        let key = self.owner_key.as_slice().into();
+        self.known.insert(key, policies.clone());
+        policies
     }
 
-    fn judge(&mut self, compiled: &Compiled, line: u64, event: &Event<'_>, recorded: Verdict) {
+    fn judge(&mut self, policies: &Policies, line: u64, event: &Event<'_>, recorded: Verdict) {
+        let compiled = &policies.compiled;
         let after = compiled.candidate.decide(event);
         let before = match &compiled.baseline {
             Some(baseline) => baseline.decide(event),
@@ -162,54 +204,70 @@ impl<'r> Worker<'r> {
         if before.verdict == after.verdict {
             return;
         }
-        let program = event.source.bytes().map(String::from_utf8_lossy);
-        let key = Key {
-            workload: compiled.name.clone(),
-            program: program.map_or_else(String::new, |program| program.into_owned()),
-            operation: event.operation.name(),
-            before: before.verdict,
-            after: after.verdict,
-            before_by: match &compiled.baseline {
-                Some(baseline) => by(baseline, before),
-                None => String::new(),
+        let program = event.source.bytes().unwrap_or_default();
+        let key = &mut self.group_key;
+        key.clear();
+        key.extend_from_slice(&policies.number.to_ne_bytes());
+        for decision in [before, after] {
+            let (cause, rule) = match decision.cause {
+                Cause::Rule(RuleId(rule)) => (0, rule),
+                Cause::Posture => (1, 0),
+                Cause::None => (2, 0),
+            };
+            key.extend_from_slice(&[decision.verdict as u8, cause]);
+            key.extend_from_slice(&rule.to_ne_bytes());
+        }
+        // No operation's name begins as a path does.
+        key.extend_from_slice(event.operation.name().as_bytes());
+        key.extend_from_slice(program);
+        if let Some(group) = self.groups.get_mut(key.as_slice()) {
+            group.count += 1;
+            return;
+        }
+        if self.groups.len() >= ReplayReport::CHANGES {
+            self.report.ungrouped += 1;
+            return;
+        }
+        let group = Group {
+            key: Key {
+                workload: compiled.name.clone(),
+                program: String::from_utf8_lossy(program).into_owned(),
+                operation: event.operation.name(),
+                before: before.verdict,
+                after: after.verdict,
+                before_by: match &compiled.baseline {
+                    Some(baseline) => by(baseline, before),
+                    None => String::new(),
+                },
+                after_by: by(&compiled.candidate, after),
             },
-            after_by: by(&compiled.candidate, after),
+            count: 1,
+            line,
+            example: event.to_json(),
         };
-        self.report.change(key, line, event);
+        self.groups.insert(key.as_slice().into(), group);
     }
 }
 
 impl Taker for Worker<'_> {
+    type Part = ReplayReport;
+
     fn line(&mut self) {
         self.report.lines += 1;
     }
 
     fn told(&mut self, at: At<'_>, told: Result<Told<'_>, String>) {
-        let line = at.line;
         match told {
             Ok(Told::Partial) => {}
             Ok(Told::NoEvent) => self.report.no_event += 1,
-            Err(error) => self.report.unusable(line, error),
-            Ok(Told::Event {
-                event,
-                also,
-                owner,
-                recorded,
-                assumed,
-            }) => {
-                let compiled = match self.compiled(owner) {
-                    Ok(compiled) => compiled,
-                    Err(error) => return self.report.unusable(line, error),
-                };
-                for assumption in assumed {
-                    *self.report.assumed.entry(assumption).or_insert(0) += 1;
-                }
-                self.judge(&compiled, line, &event, recorded);
-                for event in also {
-                    self.judge(&compiled, line, &event, recorded);
-                }
-            }
+            Err(error) => self.report.unusable(at.line, error),
+            Ok(Told::Event(occurrence)) => self.occurrence(at.line, &occurrence),
         }
+    }
+
+    fn finish(mut self) -> ReplayReport {
+        self.report.add_groups(self.groups);
+        self.report
     }
 }
 
