@@ -37,12 +37,13 @@ pub use gambeson_backend_apparmor as apparmor;
 pub use gambeson_backend_bpflsm as bpf_lsm;
 #[cfg(feature = "selinux")]
 pub use gambeson_backend_selinux as selinux;
-pub use gambeson_insight::{analysis, explain, policy_test, replay};
+pub use gambeson_insight::{analysis, discover, explain, policy_test, promote, replay};
 pub use gambeson_matcher as matcher;
 pub use gambeson_policy_model as policy_model;
 
 /// What most programs need, to be imported as a whole.
 pub mod prelude {
+    pub use crate::explain::Explain;
     pub use crate::matcher::{Compile, CompileError, CompiledPolicy, Config};
     pub use crate::policy_model::{
         Cause, Decision, Diagnostic, Event, Operation, PolicySet, Postures, Reader, RuleId,

@@ -123,6 +123,8 @@ $run -- /bin/sh -c 'cat /data/secret; cat /data/watched /data/plain; exit 7' > /
 echo $? > /out/human-status
 $run --json --output /out/json -- /bin/sh -c 'cat /data/secret; cat /data/watched; sleep 600 & exit 3' 2> /out/json-said
 echo $? > /out/json-status
+$run --alert-format ocsf --output /out/ocsf -- /bin/cat /data/secret > /dev/null 2>&1
+$run --json --throttle=0,600 --output /out/throttled -- /bin/sh -c 'cat /data/secret; cat /data/secret; cat /data/watched' > /dev/null 2>&1
 $run --observe --json --output /out/observed -- /bin/cat /data/secret > /out/observed-said 2>&1
 echo $? > /out/observed-status
 cp /bin/busybox /usr/bin/forbidden
@@ -203,6 +205,23 @@ fn a_command_runs_under_policies_that_the_kernel_enforces() {
         let left = out("json-said");
         assert!(left.contains("(sleep) behind; it was ended"), "{left}");
 
+        let findings = lines("ocsf");
+        assert_eq!(findings.len(), 2, "{findings:#?}");
+        assert_eq!(findings[0]["class_uid"], 2004);
+        assert_eq!(findings[0]["evidences"][0]["file"]["path"], "/data/secret");
+        assert_eq!(findings[0]["unmapped"]["RuleLine"], 9);
+
+        // The first too many is told, the others are counted.
+        let throttled = lines("throttled");
+        assert_eq!(throttled.len(), 2, "{throttled:#?}");
+        assert_eq!(throttled[0]["Operation"], "AlertThreshold");
+        assert_eq!(throttled[0]["DroppingAlertsInterval"], 600);
+        let summary = &throttled[1]["summary"];
+        assert_eq!(
+            (&summary["events"], &summary["dropped"]),
+            (&3.into(), &3.into())
+        );
+
         let observed = lines("observed");
         assert_eq!(
             (out("observed-said"), out("observed-status")),
@@ -244,6 +263,73 @@ fn a_command_runs_under_policies_that_the_kernel_enforces() {
         let end = shown.iter().rev().take(3);
         assert!(end.eq(printed.iter().rev().take(3)), "{printed:#?}");
     });
+}
+
+const TESTS: &str = "\
+name: the secret stays one
+policies: [web.yaml]
+workload: {kind: pod, labels: {app: web}}
+steps:
+  - {event: {op: read, path: /data/secret, source: /bin/app}, verdict: Block, rule: 'web-files file.matchPaths[0]'}
+  - {event: {op: read, path: /data/watched, source: /bin/app}, verdict: Audit}
+  - {event: {op: device, class: HID}, verdict: Allow, kernel: skip, why: there is no such device}
+  - {event: {op: read, path: /data/plain, source: /bin/app}, verdict: Allow}
+";
+
+#[test]
+fn tests_of_policies_are_carried_out_by_a_kernel() {
+    let kernels = kernels_under_test().unwrap().or_say_skipped();
+    let Some(kernel) = kernels.first() else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("in-kernel");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("web.yaml"), POLICY).unwrap();
+    let tests = folder.join("web.test.yaml");
+    let program = build()
+        .iter()
+        .find(|program| program.ends_with("gambeson"))
+        .unwrap();
+    let test = |text: &str| {
+        std::fs::write(&tests, text).unwrap();
+        let output = Command::new(program)
+            .args(["test", "--format", "json", "--checkout"])
+            .arg(project())
+            .arg(format!("--in-kernel={}", kernel.name))
+            .arg(&tests)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        (output.status.code(), report, said)
+    };
+    let (status, report, said) = test(TESTS);
+    assert_eq!(status, Some(0), "{report:#}\n{said}");
+    let counts = |report: &Value| {
+        [&report["passed"], &report["failed"], &report["errors"]].map(Value::as_u64)
+    };
+    assert_eq!(counts(&report), [Some(7), Some(0), Some(0)], "{report:#}");
+    let place = format!("bpf-lsm on Linux {}", kernel.name);
+    let steps = report["steps"].as_array().unwrap();
+    let in_kernel: Vec<_> = steps
+        .iter()
+        .filter(|step| step["place"] == *place)
+        .map(|step| step["line"].as_u64())
+        .collect();
+    assert_eq!(in_kernel, [Some(5), Some(6), Some(8)]);
+    assert!(
+        said.contains("not asked: there is no such device"),
+        "{said}"
+    );
+
+    // What is wrong fails in the kernel as well.
+    let (status, report, said) = test(&TESTS.replace(
+        "path: /data/plain, source: /bin/app}, verdict: Allow",
+        "path: /data/plain, source: /bin/app}, verdict: Block, rule: 'web-files file.matchPaths[0]'",
+    ));
+    assert_eq!(status, Some(1), "{said}");
+    assert_eq!(counts(&report), [Some(5), Some(2), Some(0)], "{report:#}");
 }
 
 const AGENT: &str = r#"

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use gambeson::apparmor::ProfileName;
+use gambeson::matcher::Config;
 use gambeson::policy_model::Postures;
 
 /// Reads KubeArmor policies and judges events with them.
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     Test(crate::insight::TestArgs),
     /// Say what a candidate policy would have done to recorded events
     Replay(crate::insight::ReplayArgs),
+    /// Draft least-privilege policies from recorded events
+    Discover(crate::insight::DiscoverArgs),
+    /// Make what stayed quiet over recorded events strict, or take that back
+    Promote(crate::insight::PromoteArgs),
     /// Say what changes for a workload between two sets of policies
     Diff(crate::insight::DiffArgs),
     /// Find rules that never win, contradict each other, or can be walked around
@@ -98,15 +103,8 @@ JSON: one line for each event, with the keys verdict (Allow, Audit, Block), caus
 none), policy, rule, file and line, the last four null where no rule decided."
 )]
 pub(crate) struct DecideArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) policies: PoliciesArgs,
     /// What carries the decision out: the compiled tables, or the slow and obvious evaluator
     #[arg(long, value_enum, default_value_t)]
     pub(crate) engine: Engine,
@@ -206,6 +204,7 @@ pub(crate) struct ProbeArgs {
 #[command(after_help = "Examples:
   gambeson run --policies examples/policies --namespace production --label app=web -- /bin/sh
   gambeson run --audit --json --output alerts.jsonl --policies policies --workload web.json -- ./web
+  gambeson run --alert-format ocsf --throttle --output alerts.jsonl --policies policies --host -- ./web
   gambeson run --observe -- /usr/bin/make
   gambeson run --backend apparmor --require best-effort --policies policies --workload web.json -- ./web
   gambeson run --backend selinux --require best-effort --policies policies --workload web.json -- ./web
@@ -218,7 +217,9 @@ from the kernel's log, and so need a machine without an audit daemon.
 
 Alerts go to standard error, or to the file of --output: one line for each, and a summary at the
 end. JSON: one line for each, KubeArmor's alert with the keys Verdict, Rule, RuleFile and RuleLine
-besides; the last line has the key summary.
+besides; the last line has the key summary. With --alert-format ocsf each is a Detection Finding of
+OCSF, and those keys are among what is unmapped. With --throttle, KubeArmor's AlertThreshold stands
+where alerts begin to be dropped.
 
 Exit status: the command's own; 128 and the signal's number where a signal ended it; 126 when the
 command can't be executed, as when a policy denies that, and 127 when there is none of that name;
@@ -238,6 +239,14 @@ pub(crate) struct RunArgs {
     /// Print alerts for programs: one JSON object on a line
     #[arg(long)]
     pub(crate) json: bool,
+    /// In which form alerts are printed for programs; implies --json
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) alert_format: Option<AlertFormat>,
+    /// Show at most so many alerts in a second; after more, none for so many seconds. Without values,
+    /// those of KubeArmor, 10 and 30. What is dropped is counted
+    #[arg(long, value_name = "COUNT,SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "10,30", value_parser = Throttle::from_str)]
+    pub(crate) throttle: Option<Throttle>,
     /// Where alerts go
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -252,6 +261,40 @@ pub(crate) struct RunArgs {
     // Last, for its heading would go on over what follows.
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
+}
+
+/// Forms of alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AlertFormat {
+    /// KubeArmor's, as its service and karmor write it
+    #[value(name = "kubearmor")]
+    KubeArmor,
+    /// KubeArmor's, as its daemon writes it
+    #[value(name = "kubearmor-daemon")]
+    KubeArmorDaemon,
+    /// OCSF's Detection Finding
+    Ocsf,
+}
+
+/// How many alerts are shown in a second, and for how many seconds none after more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Throttle {
+    pub(crate) per_second: u32,
+    pub(crate) pause: u32,
+}
+
+impl FromStr for Throttle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once(',').and_then(|(per_second, pause)| {
+            Some(Self {
+                per_second: per_second.trim().parse().ok()?,
+                pause: pause.trim().parse().ok()?,
+            })
+        });
+        numbers.ok_or_else(|| format!("`{text}` is not of the form `10,30`"))
+    }
 }
 
 /// How policies are carried out.
@@ -293,6 +336,41 @@ pub(crate) struct SubjectArgs {
     /// which may give a `posture`
     #[arg(long, value_name = "FILE.json")]
     pub(crate) workload: Option<PathBuf>,
+}
+
+/// Policies, and how they are read and compiled.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PoliciesArgs {
+    /// Policy files, and folders that are searched for them
+    #[arg(long = "policies", value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compiling: CompilingArgs,
+}
+
+/// How policies are read and compiled.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CompilingArgs {
+    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
+    /// a posture in the workload's file goes before it; without either it is audit
+    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
+    pub(crate) posture: Option<Postures>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+impl CompilingArgs {
+    /// How policies are compiled.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::default();
+        if let Some(posture) = self.posture {
+            config = config.posture(posture);
+        }
+        if let Some(root) = &self.reading.root {
+            config = config.root(root.clone());
+        }
+        config
+    }
 }
 
 /// How policies are read.
@@ -415,6 +493,16 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_throttle_is_two_numbers() {
+        let of = |per_second, pause| Ok(Throttle { per_second, pause });
+        assert_eq!("10,30".parse(), of(10, 30));
+        assert_eq!("1, 0".parse(), of(1, 0));
+        for wrong in ["10", "10,", "-1,3", "a,b", ""] {
+            assert!(wrong.parse::<Throttle>().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -25,6 +25,18 @@ pub(crate) enum Failure {
     /// Tests of policies that can't be read.
     #[error(transparent)]
     Tests(#[from] gambeson::policy_test::TestFileError),
+    /// Drafts that can't be made.
+    #[error(transparent)]
+    Discover(#[from] gambeson::discover::DiscoverError),
+    /// Policies or events that nothing can be promoted by.
+    #[error(transparent)]
+    Promote(#[from] gambeson::promote::PromoteError),
+    /// Files that can't be changed, or not brought back.
+    #[error(transparent)]
+    Journal(#[from] gambeson::promote::JournalError),
+    /// Tests can't be carried out in kernels.
+    #[error(transparent)]
+    InKernel(#[from] crate::insight::InKernelFailure),
     /// A workload's root that is none.
     #[error(transparent)]
     Root(#[from] RootError),

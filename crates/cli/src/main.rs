@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => insight::explain(args),
         Command::Test(args) => insight::test(args),
         Command::Replay(args) => insight::replay(args),
+        Command::Discover(args) => insight::discover(args),
+        Command::Promote(args) => insight::promote(args),
         Command::Diff(args) => insight::diff(args),
         Command::Check(args) => insight::check(args),
         Command::Probe(args) => kernel::probe(args),

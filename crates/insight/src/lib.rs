@@ -6,11 +6,13 @@
 //! name.
 
 pub mod analysis;
+pub mod discover;
 pub mod explain;
 mod glob_walk;
 mod index;
 mod matching;
 pub mod policy_test;
+pub mod promote;
 pub mod replay;
 mod steps;
 mod words;

@@ -7,6 +7,7 @@ use gambeson_policy_model::{Decision, Diagnostic, Event, RuleId, RuleInfo, Selec
 use crate::compile;
 use crate::config::{CompileError, Config};
 use crate::glob_rule::GlobRule;
+use crate::kept::KeptRules;
 use crate::native::NativeText;
 use crate::prepare::prepare;
 use crate::rule_shape::RuleShape;
@@ -30,9 +31,10 @@ pub struct CompiledPolicy {
     tables: Arc<Tables>,
     provenance: Arc<Provenance>,
     warnings: Arc<[Diagnostic]>,
+    kept: Option<Arc<KeptRules>>,
 }
 
-/// Whether both decide alike by the same rules. Warnings don't count.
+/// Whether both decide alike by the same rules. Warnings and rules that are kept don't count.
 impl PartialEq for CompiledPolicy {
     fn eq(&self, other: &Self) -> bool {
         self.tables == other.tables && self.provenance == other.provenance
@@ -53,6 +55,9 @@ impl CompiledPolicy {
             tables: Arc::new(tables),
             provenance: Arc::new(Provenance::new(&prepared.rules, &prepared.apparmor)),
             warnings: prepared.warnings.into(),
+            kept: config
+                .keep_rules
+                .then(|| Arc::new(KeptRules::new(prepared.rules, prepared.enforcement))),
         })
     }
 
@@ -107,13 +112,28 @@ impl CompiledPolicy {
         &self.warnings
     }
 
+    /// The rules themselves, where [`Config::keep_rules`] asked for them; an image holds none.
+    #[must_use]
+    pub fn kept_rules(&self) -> Option<&KeptRules> {
+        self.kept.as_deref()
+    }
+
+    /// The same policy without the rules themselves.
+    #[must_use]
+    pub fn without_kept_rules(&self) -> Self {
+        Self {
+            kept: None,
+            ..self.clone()
+        }
+    }
+
     /// The tables, for backends. They change with [`IMAGE_VERSION`](crate::IMAGE_VERSION).
     #[must_use]
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
 
-    /// Size of the tables in bytes, without the stack size of this value.
+    /// Size of the tables in bytes, without the stack size of this value and rules that are kept.
     #[must_use]
     pub fn memory_usage(&self) -> usize {
         self.tables.bytes() + self.provenance.bytes()
@@ -155,6 +175,7 @@ impl CompiledPolicy {
             tables: Arc::new(tables),
             provenance: Arc::new(provenance),
             warnings: Arc::default(),
+            kept: None,
         })
     }
 }

@@ -18,6 +18,7 @@ pub struct Config {
     pub(crate) posture: Postures,
     pub(crate) root: Option<PathBuf>,
     pub(crate) limits: CompileLimits,
+    pub(crate) keep_rules: bool,
 }
 
 impl Config {
@@ -41,6 +42,15 @@ impl Config {
     #[must_use]
     pub const fn limits(mut self, limits: CompileLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps the rules themselves beside the compiled tables, which hold no more of them than what
+    /// decides: it takes some hundred bytes for each rule, and decisions can then be explained
+    /// ([`CompiledPolicy::kept_rules`](crate::CompiledPolicy::kept_rules)).
+    #[must_use]
+    pub const fn keep_rules(mut self) -> Self {
+        self.keep_rules = true;
         self
     }
 }

@@ -206,6 +206,40 @@ impl Operation<'_> {
         }
     }
 
+    /// The same operation, owning its texts.
+    #[must_use]
+    pub fn into_owned(self) -> Operation<'static> {
+        match self {
+            Self::Exec { path, args } => Operation::Exec {
+                path: path.into_owned(),
+                args: args
+                    .into_iter()
+                    .map(|arg| Cow::Owned(arg.into_owned()))
+                    .collect(),
+            },
+            Self::MapExec { path } => Operation::MapExec {
+                path: path.into_owned(),
+            },
+            Self::Read { path } => Operation::Read {
+                path: path.into_owned(),
+            },
+            Self::Write { path } => Operation::Write {
+                path: path.into_owned(),
+            },
+            Self::Socket(socket) => Operation::Socket(socket),
+            Self::Capability(capability) => Operation::Capability(capability),
+            Self::Syscall { name, path } => Operation::Syscall {
+                name: Cow::Owned(name.into_owned()),
+                path: path.map(EventPath::into_owned),
+            },
+            Self::Dns { domain } => Operation::Dns {
+                domain: Cow::Owned(domain.into_owned()),
+            },
+            Self::Device(device) => Operation::Device(device),
+            Self::Preset(preset) => Operation::Preset(preset),
+        }
+    }
+
     /// The path of the file that is executed, mapped, read or written; `None` for operations
     /// on anything else.
     #[must_use]
@@ -367,6 +401,18 @@ impl<'a> Event<'a> {
     pub const fn tty(mut self, tty: bool) -> Self {
         self.tty = tty;
         self
+    }
+
+    /// The same event, owning its texts.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event {
+            operation: self.operation.into_owned(),
+            source: self.source.into_owned(),
+            uid: self.uid,
+            owner: self.owner,
+            tty: self.tty,
+        }
     }
 
     /// Whether the subject is known to own the object.

@@ -252,6 +252,17 @@ impl Glob {
         })
     }
 
+    /// The pattern that matches just this text.
+    ///
+    /// ```
+    /// use gambeson_policy_model::Glob;
+    /// assert_eq!(Glob::quote("/usr/bin/["), r"/usr/bin/\[");
+    /// ```
+    #[must_use]
+    pub fn quote(text: &str) -> String {
+        crate::glob_text::quote(text)
+    }
+
     /// The pattern as written.
     #[must_use]
     pub fn as_str(&self) -> &str {

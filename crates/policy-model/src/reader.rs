@@ -38,7 +38,7 @@ use crate::yaml;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reader {
     mode: Mode,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 /// Why nothing could be read at all.

@@ -91,6 +91,7 @@ impl Line {
             "way": self.way,
             "gap": self.gap.as_ref().map(|gap| &gap.what),
             "ok": self.ok,
+            "note": self.note,
         })
     }
 }

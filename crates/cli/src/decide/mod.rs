@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, StdoutLock, Write as _};
 use std::path::Path;
 
-use gambeson::matcher::Config;
 use gambeson::policy_model::{Decision, Event};
 
 use self::engine::Engine;
@@ -36,16 +35,10 @@ const FLUSH_AT: usize = 64 << 10;
 /// Judges the events.
 pub(crate) fn run(args: &DecideArgs) -> Result<Outcome, Failure> {
     let workload = workload(&args.subject)?;
-    let (policies, sources) = reading::policies(&args.policies, &args.reading)?;
+    let compiling = &args.policies.compiling;
+    let (policies, sources) = reading::policies(&args.policies.paths, &compiling.reading)?;
     let selection = policies.select(&workload);
-    let mut config = Config::default();
-    if let Some(posture) = args.posture {
-        config = config.posture(posture);
-    }
-    if let Some(root) = &args.reading.root {
-        config = config.root(root.clone());
-    }
-    let engine = Engine::new(args.engine, &selection, &config)?;
+    let engine = Engine::new(args.engine, &selection, &compiling.config())?;
     reading::warn(engine.warnings(), &sources);
     reading::note_nothing_applies(&policies, &workload, &selection);
 

@@ -1,12 +1,10 @@
 //! The command lines of what explains, tests and compares policies.
 
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use gambeson::policy_model::Postures;
 
-use crate::args::{Format, ReadingArgs, SubjectArgs};
+use crate::args::{Backend, CompilingArgs, Format, PoliciesArgs, SubjectArgs};
 
 #[derive(Debug, Args)]
 #[command(
@@ -30,15 +28,8 @@ JSON: one line for each event, with the keys event, verdict, cause, rule, step, 
 and assumed_source; of an alert also assumed."
 )]
 pub(crate) struct ExplainArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) policies: PoliciesArgs,
     /// An event, as in a file of events; may be repeated
     #[arg(long, value_name = "JSON")]
     pub(crate) event: Vec<String>,
@@ -84,12 +75,8 @@ pub(crate) struct DiffArgs {
     /// The policies after: a file or folder
     #[arg(value_name = "AFTER")]
     pub(crate) after: PathBuf,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) compiling: CompilingArgs,
     /// Stop after so many differences
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(crate) max: usize,
@@ -121,15 +108,8 @@ or a policy is wrong; 2 on wrong usage.
 JSON: one line for each finding, with the key finding, and rule or rules (policy, rule, file, line)."
 )]
 pub(crate) struct CheckArgs {
-    /// Policy files, and folders that are searched for them
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
-    pub(crate) policies: Vec<PathBuf>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) policies: PoliciesArgs,
     /// Findings to fail on
     #[arg(long, value_enum, value_name = "FINDING", num_args = 1..)]
     pub(crate) fail_on: Vec<Finding>,
@@ -175,12 +155,8 @@ pub(crate) struct ReplayArgs {
     /// How many threads decide; by default one for each processor
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// The default posture of classes in allow-list mode, such as `file=block,network=audit`;
-    /// a posture in the workload's file goes before it; without either it is audit
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
+    pub(crate) compiling: CompilingArgs,
     /// Print for programs: one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -220,6 +196,7 @@ pub(crate) enum Finding {
   gambeson test examples/policies
   gambeson test policies/web.test.yaml --format junit > report.xml
   gambeson test policies --min-coverage 90
+  gambeson test policies/web.test.yaml --in-kernel=6.1,6.12 --checkout ../gambeson
 
 A test is a document such as
   name: checkout starts no shell
@@ -235,9 +212,12 @@ where policies are read from a folder.
 
 Coverage counts the rules of the tested policies that some step is decided by.
 
---write-scenarios DIR translates tests to scenarios, each of which gives its policies as text. This
-command boots no kernel; `cargo xtask conformance --scenarios DIR --carrier bpf-lsm` of the
-project's own tree carries them out in virtual machines.
+--in-kernel carries the tests out in virtual machines with real kernels as well, by the project's own
+rig: `cargo xtask conformance` of a checkout (--checkout, or GAMBESON_CHECKOUT, or the current folder).
+The first time builds what runs in the guest, which takes minutes. Steps that no kernel can be asked
+are named, as are those that the kernel is known to carry out otherwise.
+
+--write-scenarios DIR only translates tests to scenarios, each of which gives its policies as text.
 
 Exit status: 0 when every step passes and coverage is as asked, 1 when not, 2 on wrong usage.")]
 pub(crate) struct TestArgs {
@@ -245,13 +225,20 @@ pub(crate) struct TestArgs {
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) reading: ReadingArgs,
-    /// The default posture of classes in allow-list mode; a workload's `posture` goes before it
-    #[arg(long, value_name = "CLASS=POSTURE,…", value_parser = Postures::from_str)]
-    pub(crate) posture: Option<Postures>,
+    pub(crate) compiling: CompilingArgs,
     /// Fail where fewer rules, in per cent, decide some step
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) min_coverage: Option<u32>,
+    /// Carry the tests out in virtual machines, too: with these of Debian's kernels, or those that can be
+    /// had
+    #[arg(long, value_name = "KERNEL,…", num_args = 0..=1, require_equals = true, value_delimiter = ',')]
+    pub(crate) in_kernel: Option<Vec<String>>,
+    /// What carries policies out in kernels
+    #[arg(long, value_enum, default_value = "bpf-lsm", requires = "in_kernel")]
+    pub(crate) carrier: Backend,
+    /// The checkout of Gambeson's source that has the virtual machines
+    #[arg(long, value_name = "DIR", requires = "in_kernel")]
+    pub(crate) checkout: Option<PathBuf>,
     /// Write the tests as scenarios into this folder, one file for each
     #[arg(long, value_name = "DIR")]
     pub(crate) write_scenarios: Option<PathBuf>,
@@ -270,4 +257,96 @@ pub(crate) enum TestFormat {
     Json,
     /// For CI systems: JUnit XML
     Junit,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]).required(true),
+    after_help = "Examples:
+  gambeson discover --audit --workload web.json --events week.jsonl > draft.yaml
+  karmor logs --json | gambeson discover --namespace shop --events - --output drafts/
+
+Events are read as by `gambeson replay`. Records that name a pod make a draft for that pod, by
+namespace, labels and container; others one for the workload that is given. Events that were denied
+when they were recorded are no evidence.
+
+Each rule says in a comment what it rests on, and what it allows beyond that and by which of these
+rules: pid, temp-name, uuid, date, hash, random, number (names that change from run to run become
+patterns), directory, directory-tree (many files that are only read), any-program (the rule can't
+name the programs, or there are several), also-writes, protocol, sub-domains, unseen-class.
+
+With --audit the draft denies nothing under the default posture audit: what wasn't recorded is
+reported. `gambeson promote` then makes it strict. What was left out is said on standard error.
+
+Exit status: 0 when the drafts are written, 1 when not; 2 on wrong usage.
+
+JSON: one object, with the keys drafts (workload, policy, yaml, rules, generalisations), left_out,
+no_rule_needed, unusable, assumed, always_allowed, lines, events and no_event."
+)]
+pub(crate) struct DiscoverArgs {
+    /// Recorded events; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) events: PathBuf,
+    /// Draft for the default posture audit: deny nothing, report what wasn't recorded
+    #[arg(long)]
+    pub(crate) audit: bool,
+    /// Write each draft into a file of its own in this folder, none over a file that is there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// How many threads read; by default one for each processor
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("subject").args(["namespace", "host", "workload"]),
+    group = ArgGroup::new("what").args(["events", "undo"]).required(true),
+    after_help = "Examples:
+  gambeson promote --policies policies/ --workload web.json --events week.jsonl --dry-run
+  gambeson promote --policies policies/ --workload web.json --events week.jsonl
+  gambeson promote --policies policies/ --undo
+
+An Audit rule that reported no replayed event becomes a Block, in its file, which stays as it is
+apart from that. A default posture that is audit, of a class in allow-list mode in which nothing came
+up that no rule allows, becomes block: in the workload's file where that is the given workload, else
+the command that does it is shown. What stays as it is, is shown with the reason.
+
+All files are changed or none is. The way back is noted in .gambeson-promote.json beside the first of
+the policies; --undo takes back the last promotion there, to the very bytes, unless a file was
+changed since.
+
+Exit status: 0 when everything quiet is promoted, even if that is nothing; 1 when policies or events
+can't be read or files not written; 2 on wrong usage."
+)]
+pub(crate) struct PromoteArgs {
+    #[command(flatten)]
+    pub(crate) policies: PoliciesArgs,
+    /// Recorded events; `-` reads them from standard input
+    #[arg(long, value_name = "FILE|-", requires = "subject")]
+    pub(crate) events: Option<PathBuf>,
+    /// Take back the last promotion
+    #[arg(long, conflicts_with_all = ["events", "dry_run", "json", "posture", "threads"])]
+    pub(crate) undo: bool,
+    /// Say what would be promoted, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the way back is noted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// How many threads decide; by default one for each processor
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    // Last, for its heading would go on over what follows.
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
 }

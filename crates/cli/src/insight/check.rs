@@ -14,9 +14,10 @@ use crate::{Outcome, decide, reading};
 /// Checks the rules of a workload.
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
     let workload = decide::workload(&args.subject)?;
-    let (policies, sources) = reading::policies(&args.policies, &args.reading)?;
+    let (policies, sources) =
+        reading::policies(&args.policies.paths, &args.policies.compiling.reading)?;
     let selection = policies.select(&workload);
-    let explainer = Explainer::new(&selection, &super::config(args.posture, &args.reading))?;
+    let explainer = Explainer::new(&selection, &args.policies.compiling.config())?;
     reading::warn(explainer.compiled().warnings(), &sources);
     reading::note_nothing_applies(&policies, &workload, &selection);
     let found = check(&explainer, AnalysisLimits::default());

@@ -15,9 +15,10 @@ use crate::{Outcome, decide, reading};
 /// Compares two sets of policies for a workload.
 pub(crate) fn run(args: &DiffArgs) -> Result<Outcome, Failure> {
     let workload = decide::workload(&args.subject)?;
-    let config = super::config(args.posture, &args.reading);
+    let config = args.compiling.config();
     let read = |path: &PathBuf| -> Result<(Explainer, SourceMap), Failure> {
-        let (policies, sources) = reading::policies(std::slice::from_ref(path), &args.reading)?;
+        let (policies, sources) =
+            reading::policies(std::slice::from_ref(path), &args.compiling.reading)?;
         let selection = policies.select(&workload);
         let explainer = Explainer::new(&selection, &config)?;
         reading::warn(explainer.compiled().warnings(), &sources);

@@ -17,9 +17,10 @@ use crate::{Outcome, reading, style};
 /// Explains events or alerts, and draws the picture.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Outcome, Failure> {
     let workload = decide::workload(&args.subject)?;
-    let (policies, sources) = reading::policies(&args.policies, &args.reading)?;
+    let (policies, sources) =
+        reading::policies(&args.policies.paths, &args.policies.compiling.reading)?;
     let selection = policies.select(&workload);
-    let explainer = Explainer::new(&selection, &super::config(args.posture, &args.reading))?;
+    let explainer = Explainer::new(&selection, &args.policies.compiling.config())?;
     reading::warn(explainer.compiled().warnings(), &sources);
     reading::note_nothing_applies(&policies, &workload, &selection);
     if let Some(file) = &args.picture {

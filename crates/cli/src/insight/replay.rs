@@ -15,18 +15,14 @@ use crate::{Outcome, reading};
 /// Decides recorded events again.
 pub(crate) fn run(args: &ReplayArgs) -> Result<Outcome, Failure> {
     let workload = decide::workload(&args.subject)?;
-    let (candidate, _) = reading::policies(&args.policies, &args.reading)?;
+    let (candidate, _) = reading::policies(&args.policies, &args.compiling.reading)?;
     let baseline = if args.in_force.is_empty() {
         Baseline::Recorded
     } else {
-        Baseline::Policies(reading::policies(&args.in_force, &args.reading)?.0)
+        Baseline::Policies(reading::policies(&args.in_force, &args.compiling.reading)?.0)
     };
-    let replayer = Replayer::new(candidate, baseline, workload)
-        .config(super::config(args.posture, &args.reading));
-    let threads = match args.threads {
-        Some(threads) => usize::from(threads),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let replayer = Replayer::new(candidate, baseline, workload).config(args.compiling.config());
+    let threads = super::threads(args.threads);
     let events = Events::open(&args.events)?;
     let progress = Progress::new(events.typed, events.length);
     let replayed = replayer.replay(events.stream, threads, |bytes| progress.at(bytes));

@@ -7,13 +7,14 @@ use gambeson::policy_test::{TestFile, Tester, test_files};
 
 use super::TestArgs;
 use super::args::TestFormat;
+use super::in_kernel::Rig;
 use crate::failure::Failure;
 use crate::{Outcome, reading};
 
 /// Runs tests.
 pub(crate) fn run(args: &TestArgs) -> Result<Outcome, Failure> {
-    let config = super::config(args.posture, &args.reading);
-    let mut tester = Tester::new(reading::reader(&args.reading), config);
+    let config = args.compiling.config();
+    let mut tester = Tester::new(reading::reader(&args.compiling.reading), config);
     let mut files: Vec<PathBuf> = Vec::new();
     for path in &args.paths {
         for file in test_files(path)? {
@@ -22,16 +23,28 @@ pub(crate) fn run(args: &TestArgs) -> Result<Outcome, Failure> {
             }
         }
     }
+    let rig = match &args.in_kernel {
+        Some(_) => Some(Rig::new(args.checkout.as_deref())?),
+        None => None,
+    };
     for (number, path) in files.iter().enumerate() {
         let file = TestFile::read(path)?;
         let scenarios = tester.run(&file);
-        if let Some(folder) = &args.write_scenarios {
+        let folders = args.write_scenarios.iter().map(PathBuf::as_path);
+        for folder in folders.chain(rig.iter().map(Rig::scenarios)) {
             let documents: Vec<String> = scenarios.iter().map(ToString::to_string).collect();
             // JSON is YAML.
             write(folder, number, path, &(documents.join("\n---\n") + "\n"))?;
         }
     }
-    let report = tester.into_report();
+    let mut report = tester.into_report();
+    if let (Some(rig), Some(kernels)) = (rig, &args.in_kernel) {
+        let names: Vec<(String, &Path)> = (0..)
+            .zip(&files)
+            .map(|(number, path)| (name_of(number, path), path.as_path()))
+            .collect();
+        rig.run(args.carrier, kernels, &names, &mut report)?;
+    }
     let text = match args.format {
         TestFormat::Human => report.to_text(),
         TestFormat::Json => report.to_json().to_string() + "\n",
@@ -56,11 +69,16 @@ pub(crate) fn run(args: &TestArgs) -> Result<Outcome, Failure> {
     })
 }
 
-/// Writes a file's scenarios; a number keeps files of one name apart.
-fn write(folder: &Path, number: usize, tests: &Path, text: &str) -> Result<(), Failure> {
+/// What a file's scenarios are called; a number keeps files of one name apart.
+fn name_of(number: usize, tests: &Path) -> String {
     let name = tests.file_name().unwrap_or_default().to_string_lossy();
     let name = name.split(".test.").next().unwrap_or_default();
-    let file = folder.join(format!("{number:03}-{name}.yaml"));
+    format!("{number:03}-{name}.yaml")
+}
+
+/// Writes a file's scenarios.
+fn write(folder: &Path, number: usize, tests: &Path, text: &str) -> Result<(), Failure> {
+    let file = folder.join(name_of(number, tests));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&file, text))
         .map_err(|error| Failure::Unwritable { file, error })

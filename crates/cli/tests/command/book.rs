@@ -106,15 +106,64 @@ fn every_transcript_of_the_book_is_true() {
     assert!(all >= 10, "only {all} commands were found");
 }
 
+/// What a page links to, outside its blocks of code.
+fn links(page: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut links = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        }
+        if inside {
+            continue;
+        }
+        let ends = line.split("](").skip(1);
+        links.extend(
+            ends.filter_map(|rest| rest.split_once(')'))
+                .map(|(link, _)| link),
+        );
+    }
+    links
+}
+
+/// The name that mdBook gives a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
+    kept.replace(' ', "-")
+}
+
 #[test]
-fn every_page_is_in_the_summary() {
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
     let folder = project().join("docs/src");
-    let summary = std::fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
-    for page in std::fs::read_dir(folder).unwrap() {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name));
+    let summary = read("SUMMARY.md").unwrap();
+    let listed = links(&summary);
+    assert!(listed.len() >= 7, "{listed:?}");
+    for page in std::fs::read_dir(&folder).unwrap() {
         let name = page.unwrap().file_name().into_string().unwrap();
         assert!(
-            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
-            "{name}"
+            name == "SUMMARY.md" || listed.contains(&name.as_str()),
+            "{name} is not in the summary"
         );
+        let text = read(&name).unwrap();
+        for link in links(&text) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { &name } else { file };
+            let target = read(file).unwrap_or_else(|_| panic!("{name} links to {link}"));
+            let mut headings = target.lines().filter_map(|line| line.strip_prefix('#'));
+            assert!(
+                heading.is_empty()
+                    || headings.any(|line| anchor(line.trim_start_matches('#')) == heading),
+                "{name} links to {link}"
+            );
+        }
     }
 }

@@ -11,6 +11,8 @@ mod decide;
 #[cfg(test)]
 mod diff;
 #[cfg(test)]
+mod discover;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod kernel;
@@ -20,6 +22,8 @@ mod lint;
 mod lower;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod promote;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

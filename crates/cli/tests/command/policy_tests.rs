@@ -91,3 +91,18 @@ fn tests_are_written_as_scenarios_that_are_tests_again() {
     let ended = run(&["test", &written]);
     assert_eq!(ended.status, 0, "{}", ended.out);
 }
+
+#[test]
+fn kernels_need_a_checkout_and_its_lack_is_told() {
+    let folder = tests("test-in-kernel", "Block");
+    let ended = run(&["test", &folder, "--in-kernel=6.1", "--checkout", &folder]);
+    assert_eq!((ended.status, ended.out.as_str()), (1, ""));
+    assert_eq!(
+        ended.err,
+        format!(
+            "error: `{folder}` holds no checkout of Gambeson's source, which has the virtual machines; name one by `--checkout` or GAMBESON_CHECKOUT\n"
+        )
+    );
+    // Options about kernels mean nothing without one.
+    assert_eq!(run(&["test", &folder, "--checkout", "."]).status, 2);
+}

@@ -43,6 +43,8 @@ fn every_command_is_in_the_readme() {
         "lint",
         "decide",
         "lower",
+        "discover",
+        "promote",
         "probe",
         "run",
         "schema",

@@ -1,6 +1,9 @@
 //! `gambeson replay`: what a candidate policy would have done.
 
-use crate::common::{feed, run};
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+
+use crate::common::{feed, gambeson, run};
 
 const CHECKOUT: [&str; 9] = [
     "replay",
@@ -61,4 +64,63 @@ fn a_line_that_cannot_be_used_is_shown() {
         "{}",
         ended.out
     );
+}
+
+/// The most memory that a replay of so many bytes takes, in kB, and what it says.
+#[cfg(target_os = "linux")]
+fn peak(bytes: usize) -> (u64, String) {
+    let mut args = CHECKOUT.to_vec();
+    args[8] = "-";
+    args.extend(["--threads", "2"]);
+    let mut child = gambeson(&args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Most events are decided as they were; some of the rest have programs that are seen only once.
+    let mut block = String::new();
+    let (mut written, mut number) = (0, 0);
+    while written < bytes {
+        block.clear();
+        for _ in 0..1_000 {
+            number += 1;
+            let program = if number % 50_000 == 0 {
+                number
+            } else {
+                number % 7
+            };
+            block.push_str(&format!(
+                "{{\"NamespaceName\":\"production\",\"Labels\":\"app=checkout\",\"ContainerID\":\"c\",\"Operation\":\"File\",\"Resource\":\"/srv/data/{number}\",\"ProcessName\":\"/usr/bin/p{program}\",\"Data\":\"flags=O_RDONLY\",\"Kept\":\"{:400}\"}}\n",
+                ""
+            ));
+        }
+        stdin.write_all(block.as_bytes()).unwrap();
+        written += block.len();
+    }
+    // All but what the pipe holds has been taken in.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    drop(stdin);
+    let mut out = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    (peak, out)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_long_stream_takes_no_more_memory_than_a_short_one() {
+    let (short, _) = peak(12 << 20);
+    let (long, out) = peak(120 << 20);
+    assert!(out.contains(" 0 lines unusable"), "{out}");
+    // Keeping but a twentieth of the stream would be seen.
+    assert!(long < short + 5_000, "{short} kB, {long} kB");
 }

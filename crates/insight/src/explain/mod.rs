@@ -27,13 +27,14 @@
 mod alert;
 mod excerpt;
 mod json;
+mod of_policy;
 mod picture;
 mod text;
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use gambeson_matcher::reference::Evaluator;
-use gambeson_matcher::{CompileError, CompiledPolicy, Config};
+use gambeson_matcher::{CompileError, CompiledPolicy, Config, KeptRules};
 use gambeson_policy_model::{
     Action, Cause, Class, Decision, Enforcement, Event, Object, Operation, PathScope, Rule, RuleId,
     Selection, Source, Verdict,
@@ -43,8 +44,10 @@ pub use crate::matching::Effect;
 pub use crate::steps::{Standing, Step};
 pub use crate::words::{described, printable};
 pub use alert::{AlertedEvent, NoEvent, event_of_alert};
+pub(crate) use alert::{Assumed, Told as ToldByAlert, event_of, opens_for_writing, split_args};
 pub use excerpt::excerpt;
 pub(crate) use json::rule as rule_json;
+pub use of_policy::{Explain, RulesNotKept};
 
 use crate::index::Index;
 use crate::matching::{Match, admits, effect};
@@ -53,11 +56,11 @@ use crate::steps::{Situation, counts, decide, settle};
 /// Explains decisions on the events of one workload.
 ///
 /// Holds the rules beside the compiled tables; a decision alone needs a
-/// [`CompiledPolicy`] and no more.
+/// [`CompiledPolicy`] and no more. One that keeps its rules has an explainer of its own, see [`Explain`].
 #[derive(Debug, Clone)]
 pub struct Explainer {
     compiled: CompiledPolicy,
-    rules: Vec<Rule>,
+    rules: Arc<[Rule]>,
     enforcement: Enforcement,
     index: Index,
     /// How many rules of each class switch on its allow-list mode, in the order of
@@ -111,21 +114,28 @@ impl Explainer {
     /// # Errors
     /// As [`CompiledPolicy::compile`].
     pub fn new(selection: &Selection, config: &Config) -> Result<Self, CompileError> {
-        let compiled = CompiledPolicy::compile(selection, config)?;
-        let rules = Evaluator::new(selection, config)?.rules().to_vec();
+        let compiled = CompiledPolicy::compile(selection, &config.clone().keep_rules())?;
+        let kept = compiled.kept_rules();
+        // Without rules nothing could be said; they are kept because it was asked for.
+        Ok(Self::of(&compiled, kept))
+    }
+
+    /// The explainer of a policy and its rules.
+    fn of(compiled: &CompiledPolicy, kept: Option<&KeptRules>) -> Self {
+        let rules = kept.map(|kept| kept.rules().clone()).unwrap_or_default();
         let allowing = Class::ALL.map(|class| {
             let allowing = rules
                 .iter()
                 .filter(|rule| rule.class == class && rule.action == Action::Allow);
             u32::try_from(allowing.count()).unwrap_or(u32::MAX)
         });
-        Ok(Self {
+        Self {
             index: Index::new(&rules),
-            compiled,
+            compiled: compiled.without_kept_rules(),
+            enforcement: kept.map(KeptRules::enforcement).unwrap_or_default(),
             rules,
-            enforcement: selection.enforcement(),
             allowing,
-        })
+        }
     }
 
     /// The compiled policy that is explained.

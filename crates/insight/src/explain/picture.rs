@@ -49,6 +49,10 @@ impl Explainer {
     pub fn picture(&self, title: &str) -> String {
         let mut svg = Svg::default();
         let (mut x, mut height) = (MARGIN, 0);
+        let mut rules = self.rules().windows(2);
+        let one_policy = rules.all(|pair| matches!(pair, [a, b] if a.policy == b.policy));
+        // Classes without directories take little room each, and share a column.
+        let mut shared: Option<(u32, u32)> = None;
         for class in Class::ALL {
             let of_class = || {
                 let rules = (0..).map(RuleId).zip(self.rules());
@@ -59,16 +63,27 @@ impl Explainer {
             }
             let region = Region::of(of_class());
             let width = COLUMN + INDENT * region.depth().min(DEEPEST);
+            let shares = region.regions.is_empty();
+            let (at, y) = match shared {
+                Some((at, below)) if shares => (at, below + MARGIN),
+                _ => (x, 3 * MARGIN),
+            };
             let mut column = Column {
                 explainer: self,
                 class,
                 svg: &mut svg,
-                y: 3 * MARGIN,
+                y,
+                one_policy,
             };
-            column.head(x, width);
-            column.region(&region, x, width, 0);
+            column.head(at, width);
+            column.region(&region, at, width, 0);
             height = height.max(column.y);
-            x += width + MARGIN;
+            if at == x {
+                x += width + MARGIN;
+            }
+            if shares {
+                shared = Some((at, column.y));
+            }
         }
         let count = self.rules().len();
         svg.title(MARGIN, MARGIN + 8, &format!("{title}: {count} rules"));
@@ -83,6 +98,8 @@ struct Column<'e, 's> {
     class: Class,
     svg: &'s mut Svg,
     y: u32,
+    /// All rules are of one policy, whose name would only take room from what they say.
+    one_policy: bool,
 }
 
 impl Column<'_, '_> {
@@ -154,12 +171,12 @@ impl Column<'_, '_> {
         .into_iter()
         .filter_map(|(given, name)| given.then_some(name))
         .collect();
-        let place = format!(
-            "{} {}:{}",
-            rule.policy.name,
-            file_name(&rule.location.file),
-            rule.location.line
-        );
+        let line = format!("{}:{}", file_name(&rule.location.file), rule.location.line);
+        let place = if self.one_policy {
+            line
+        } else {
+            format!("{} {line}", rule.policy.name)
+        };
         let text = format!("{} {label}{by}{conditions}", rule.action);
         let full = format!(
             "{text}: {}, {} of {} at {}",

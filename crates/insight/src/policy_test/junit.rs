@@ -45,7 +45,7 @@ fn write_suite(out: &mut String, cases: &[Case]) {
             out,
             r#"    <testcase classname="{}" name="{}" file="{}"{}"#,
             escaped(&case.test),
-            escaped(&case.step),
+            escaped(&case.described()),
             escaped(&case.file),
             line.unwrap_or_default()
         );

@@ -74,16 +74,50 @@ pub struct Case {
     pub line: Option<u64>,
     /// What is done, in one line.
     pub step: String,
+    /// What carried it out, such as `bpf-lsm on Linux 6.1`; `None` for the compiled policy.
+    pub place: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
 }
 
 impl Case {
+    /// A step of which no more is known than what it is called; it hasn't been run.
+    #[must_use]
+    pub fn new(file: &str, test: &str, step: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            test: test.to_owned(),
+            line: None,
+            step: step.to_owned(),
+            place: None,
+            outcome: Outcome::Error("it was not run".to_owned()),
+        }
+    }
+
+    /// The same step carried out elsewhere, such as by a kernel, and how that ended.
+    #[must_use]
+    pub fn carried_out(self, place: String, outcome: Outcome) -> Self {
+        Self {
+            place: Some(place),
+            outcome,
+            ..self
+        }
+    }
+
+    /// What is done, and by what.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{} ({place})", self.step),
+            None => self.step.clone(),
+        }
+    }
+
     /// `web.test.yaml:12 no shells: exec /bin/sh by /usr/sbin/nginx`
     #[must_use]
     pub fn title(&self) -> String {
         let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let text = format!("{}{line} {}: {}", self.file, self.test, self.step);
+        let text = format!("{}{line} {}: {}", self.file, self.test, self.described());
         printable(text.as_bytes())
     }
 }
@@ -183,6 +217,7 @@ impl Report {
             .map(|case| {
                 let mut value = json!({
                     "file": case.file, "test": case.test, "line": case.line, "step": case.step,
+                    "place": case.place,
                 });
                 let outcome = match &case.outcome {
                     Outcome::Error(error) => json!({"outcome": "error", "error": error}),

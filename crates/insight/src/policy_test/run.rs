@@ -89,6 +89,7 @@ impl Tester {
             test: test.name.clone(),
             line: step.map(|(_, line)| line),
             step: step.map_or_else(|| "the policies".to_owned(), |(step, _)| describe(step)),
+            place: None,
             outcome,
         });
     }

@@ -2,10 +2,13 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::audit::serial;
+use super::audit::{is_record, serial};
 
 /// Batches have about this many bytes.
 const BATCH: usize = 1 << 20;
+
+/// So much is asked for in one read.
+const READ: usize = 1 << 18;
 
 /// A longer line is no record.
 const LONGEST: usize = 16 << 20;
@@ -15,7 +18,19 @@ const LONGEST: usize = 16 << 20;
 pub(super) struct Batch {
     /// The number of the first line, from 1.
     pub(super) first: u64,
-    pub(super) bytes: Vec<u8>,
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Batch {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+
+    /// The buffer, for another batch; one that a long line has made large is given back.
+    pub(super) fn into_buffer(self) -> Option<Vec<u8>> {
+        (self.buffer.len() <= 2 * (BATCH + READ)).then_some(self.buffer)
+    }
 }
 
 /// Cuts a stream. Records of the audit log with one serial number stay in one batch.
@@ -43,50 +58,68 @@ impl<R: Read> Batches<R> {
         }
     }
 
-    /// The next batch; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Batch>> {
-        let mut bytes = std::mem::take(&mut self.carried);
+    /// The next batch; `None` at the end. `buffer` may be one that was used before, so that memory
+    /// isn't asked of the system, and cleared by it, again and again.
+    pub(super) fn next(&mut self, buffer: Option<Vec<u8>>) -> io::Result<Option<Batch>> {
+        let mut buffer = buffer.unwrap_or_default();
+        let mut filled = self.carried.len();
+        let room = (BATCH + READ).max(filled + READ);
+        if buffer.len() < room {
+            buffer.resize(room, 0);
+        }
+        if let Some(start) = buffer.get_mut(..filled) {
+            start.copy_from_slice(&self.carried);
+        }
+        self.carried.clear();
         let mut skipping = false;
         loop {
-            let enough = bytes.len() >= BATCH || self.ended;
-            if let (true, Some(cut)) = (enough, cut(&bytes, self.ended)) {
-                self.carried = bytes.split_off(cut);
-                let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
-                let whole = bytes.last().is_none_or(|last| *last == b'\n');
-                let batch = Batch {
-                    first: self.line,
-                    bytes,
-                };
+            let bytes = buffer.get(..filled).unwrap_or_default();
+            let enough = filled >= BATCH || self.ended;
+            if let (true, Some(length)) = (enough, cut(bytes, self.ended)) {
+                let (batch, rest) = bytes.split_at_checked(length).unwrap_or((bytes, &[]));
+                self.carried.extend_from_slice(rest);
+                let lines = memchr::memchr_iter(b'\n', batch).count() as u64;
+                let whole = batch.last().is_none_or(|last| *last == b'\n');
+                let first = self.line;
                 self.line += lines + u64::from(!whole);
-                return Ok(Some(batch));
+                return Ok(Some(Batch {
+                    first,
+                    buffer,
+                    length,
+                }));
             }
             if self.ended {
                 return Ok(None);
             }
-            if bytes.len() > LONGEST && memchr::memchr(b'\n', &bytes).is_none() {
-                bytes.clear();
+            if filled > LONGEST && memchr::memchr(b'\n', bytes).is_none() {
+                filled = 0;
                 skipping = true;
             }
-            let before = bytes.len();
-            bytes.resize(before + BATCH, 0);
-            let free = bytes.get_mut(before..).unwrap_or_default();
-            let read = match self.stream.read(free) {
+            if buffer.len() < filled + READ {
+                // Doubled, lest a long line is copied for every read of it.
+                buffer.resize((2 * buffer.len()).max(filled + READ), 0);
+            }
+            let read = match self
+                .stream
+                .read(buffer.get_mut(filled..).unwrap_or_default())
+            {
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    bytes.truncate(before);
-                    continue;
-                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            bytes.truncate(before + read);
+            filled += read;
             self.read += read as u64;
             self.ended = read == 0;
             if skipping {
-                match memchr::memchr(b'\n', &bytes) {
-                    Some(end) => bytes = bytes.split_off(end + 1),
-                    None if self.ended => bytes.clear(),
+                let bytes = buffer.get(..filled).unwrap_or_default();
+                match memchr::memchr(b'\n', bytes) {
+                    Some(end) => {
+                        buffer.copy_within(end + 1..filled, 0);
+                        filled -= end + 1;
+                    }
+                    None if self.ended => filled = 0,
                     None => {
-                        bytes.clear();
+                        filled = 0;
                         continue;
                     }
                 }
@@ -114,7 +147,7 @@ fn cut(bytes: &[u8], ended: bool) -> Option<usize> {
     };
     let mut at = end;
     let (_, last) = line_before(end)?;
-    if let (true, Some(last)) = (last.starts_with(b"type="), serial(last)) {
+    if let (true, Some(last)) = (is_record(last), serial(last)) {
         while let Some((start, line)) = line_before(at)
             && serial(line) == Some(last)
         {

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use gambeson_matcher::{Compile as _, CompileError, CompiledPolicy, Config};
-use gambeson_policy_model::{Cause, Decision, Event, PolicySet, Verdict, Workload};
+use gambeson_policy_model::{Cause, Decision, Event, PolicySet, RuleId, Verdict, Workload};
 
-use super::audit::Pending;
-use super::batches::{Batch, Batches};
-use super::record::{Owner, Told, read};
-use super::report::{Key, ReplayReport};
+use super::owner::{Kind, Owner};
+use super::record::{Occurrence, Told};
+use super::report::{Group, Key, ReplayReport};
+use super::stream::{self, At, Taker};
 
 /// What the candidate is compared with.
 #[derive(Debug, Clone)]
@@ -67,49 +66,19 @@ impl Replayer {
         &self,
         stream: impl Read,
         threads: usize,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64),
     ) -> io::Result<ReplayReport> {
         let compiled = self.compile(&self.workload).map_err(io::Error::other)?;
         let default = Arc::new(compiled);
-        let threads = threads.max(1);
-        let (send, receive) = sync_channel::<Batch>(2 * threads);
-        let receive = Mutex::new(receive);
-        let mut batches = Batches::new(stream);
-        let mut report = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (default, receive) = (default.clone(), &receive);
-                    scope.spawn(move || Worker::new(self, default).run(receive))
-                })
-                .collect();
-            let mut failed = None;
-            loop {
-                match batches.next() {
-                    Ok(Some(batch)) => {
-                        progress(batches.read);
-                        if send.send(batch).is_err() {
-                            break;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            drop(send);
-            let mut report = ReplayReport::default();
-            for worker in workers {
-                match worker.join() {
-                    Ok(part) => report.merge(part),
-                    Err(_) => failed = Some(io::Error::other("a thread ended early")),
-                }
-            }
-            failed.map_or(Ok(report), Err)
+        let (parts, too_long) = stream::take(stream, threads, progress, || {
+            Worker::new(self, default.clone())
         })?;
-        for line in batches.too_long {
-            report.unusable(line, "the line is too long".to_owned());
+        let mut report = ReplayReport::default();
+        for part in parts {
+            report.merge(part);
+        }
+        for line in too_long {
+            report.unusable(line, stream::TOO_LONG.to_owned());
         }
         report.finish();
         Ok(report)
@@ -128,7 +97,7 @@ impl Replayer {
     }
 }
 
-fn name(workload: &Workload) -> String {
+pub(crate) fn name(workload: &Workload) -> String {
     let labels: Vec<String> = workload
         .labels()
         .iter()
@@ -149,94 +118,80 @@ fn name(workload: &Workload) -> String {
 /// One thread's work.
 struct Worker<'r> {
     replayer: &'r Replayer,
-    default: Arc<Compiled>,
-    known: HashMap<Owner, Result<Arc<Compiled>, String>>,
+    default: Policies,
+    /// By what tells owners apart.
+    known: HashMap<Box<[u8]>, Result<Policies, String>>,
+    /// How many workloads have been met.
+    met: u32,
+    owner_key: Vec<u8>,
+    group_key: Vec<u8>,
+    groups: HashMap<Box<[u8]>, Group>,
     report: ReplayReport,
+}
+
+/// The policies of a workload, with a number that no other workload of this thread has.
+#[derive(Clone)]
+struct Policies {
+    number: u32,
+    compiled: Arc<Compiled>,
 }
 
 impl<'r> Worker<'r> {
     fn new(replayer: &'r Replayer, default: Arc<Compiled>) -> Self {
         Self {
             replayer,
-            default,
+            default: Policies {
+                number: 0,
+                compiled: default,
+            },
             known: HashMap::new(),
+            met: 0,
+            owner_key: Vec::new(),
+            group_key: Vec::new(),
+            groups: HashMap::new(),
             report: ReplayReport::default(),
         }
     }
 
-    fn run(mut self, receive: &Mutex<Receiver<Batch>>) -> ReplayReport {
-        loop {
-            let batch = match receive.lock() {
-                Ok(receive) => receive.recv(),
-                Err(_) => break,
-            };
-            match batch {
-                Ok(batch) => self.batch(&batch),
-                Err(_) => break,
-            }
+    fn occurrence(&mut self, line: u64, occurrence: &Occurrence<'_>) {
+        let policies = match self.policies(&occurrence.owner) {
+            Ok(policies) => policies,
+            Err(error) => return self.report.unusable(line, error),
+        };
+        for assumption in occurrence.assumed.iter() {
+            *self.report.assumed.entry(assumption).or_insert(0) += 1;
         }
-        self.report
-    }
-
-    fn batch(&mut self, batch: &Batch) {
-        let mut pending = Pending::default();
-        let mut number = batch.first;
-        for line in batch.bytes.split(|byte| *byte == b'\n') {
-            let line = line.trim_ascii();
-            if !line.is_empty() {
-                self.report.lines += 1;
-                self.told(number, read(line, &mut pending));
-            }
-            number += 1;
-        }
-        self.told(number.saturating_sub(1), pending.finish());
-    }
-
-    fn told(&mut self, line: u64, told: Result<Told<'_>, String>) {
-        match told {
-            Ok(Told::Partial) => {}
-            Ok(Told::NoEvent) => self.report.no_event += 1,
-            Err(error) => self.report.unusable(line, error),
-            Ok(Told::Event {
-                event,
-                also,
-                owner,
-                recorded,
-                assumed,
-            }) => {
-                let compiled = match self.compiled(owner) {
-                    Ok(compiled) => compiled,
-                    Err(error) => return self.report.unusable(line, error),
-                };
-                for assumption in assumed {
-                    *self.report.assumed.entry(assumption).or_insert(0) += 1;
-                }
-                self.judge(&compiled, line, &event, recorded);
-                for event in also {
-                    self.judge(&compiled, line, &event, recorded);
-                }
-            }
+        for event in std::iter::once(&occurrence.event).chain(&occurrence.also) {
+            self.judge(&policies, line, event, occurrence.recorded);
         }
     }
 
-    fn compiled(&mut self, owner: Owner) -> Result<Arc<Compiled>, String> {
-        if !owner.is_known {
+    fn policies(&mut self, owner: &Owner<'_>) -> Result<Policies, String> {
+        if owner.kind == Kind::Unknown {
             return Ok(self.default.clone());
         }
-        if let Some(known) = self.known.get(&owner) {
+        owner.key(&mut self.owner_key);
+        if let Some(known) = self.known.get(self.owner_key.as_slice()) {
             return known.clone();
         }
-        let compiled = self.replayer.compile(&owner.workload());
-        let compiled = compiled.map(Arc::new).map_err(|error| error.to_string());
+        self.met += 1;
+        let number = self.met;
+        let policies = owner.workload().and_then(|workload| {
+            let compiled = self.replayer.compile(&workload);
+            let compiled = compiled.map(Arc::new).map_err(|error| error.to_string());
+            compiled.map(|compiled| Policies { number, compiled })
+        });
         // Beyond any cluster's workloads it is the records that make them up.
         if self.known.len() >= 10_000 {
             self.known.clear();
         }
-        self.known.insert(owner, compiled.clone());
-        compiled
+        let key = self.owner_key.as_slice().into();
+        self.known.insert(key, policies.clone());
+        policies
     }
 
-    fn judge(&mut self, compiled: &Compiled, line: u64, event: &Event<'_>, recorded: Verdict) {
+    fn judge(&mut self, policies: &Policies, line: u64, event: &Event<'_>, recorded: Verdict) {
+        let compiled = &policies.compiled;
         let after = compiled.candidate.decide(event);
         let before = match &compiled.baseline {
             Some(baseline) => baseline.decide(event),
@@ -249,20 +204,70 @@ impl<'r> Worker<'r> {
         if before.verdict == after.verdict {
             return;
         }
-        let program = event.source.bytes().map(String::from_utf8_lossy);
-        let key = Key {
-            workload: compiled.name.clone(),
-            program: program.map_or_else(String::new, |program| program.into_owned()),
-            operation: event.operation.name(),
-            before: before.verdict,
-            after: after.verdict,
-            before_by: match &compiled.baseline {
-                Some(baseline) => by(baseline, before),
-                None => String::new(),
+        let program = event.source.bytes().unwrap_or_default();
+        let key = &mut self.group_key;
+        key.clear();
+        key.extend_from_slice(&policies.number.to_ne_bytes());
+        for decision in [before, after] {
+            let (cause, rule) = match decision.cause {
+                Cause::Rule(RuleId(rule)) => (0, rule),
+                Cause::Posture => (1, 0),
+                Cause::None => (2, 0),
+            };
+            key.extend_from_slice(&[decision.verdict as u8, cause]);
+            key.extend_from_slice(&rule.to_ne_bytes());
+        }
+        // No operation's name begins as a path does.
+        key.extend_from_slice(event.operation.name().as_bytes());
+        key.extend_from_slice(program);
+        if let Some(group) = self.groups.get_mut(key.as_slice()) {
+            group.count += 1;
+            return;
+        }
+        if self.groups.len() >= ReplayReport::CHANGES {
+            self.report.ungrouped += 1;
+            return;
+        }
+        let group = Group {
+            key: Key {
+                workload: compiled.name.clone(),
+                program: String::from_utf8_lossy(program).into_owned(),
+                operation: event.operation.name(),
+                before: before.verdict,
+                after: after.verdict,
+                before_by: match &compiled.baseline {
+                    Some(baseline) => by(baseline, before),
+                    None => String::new(),
+                },
+                after_by: by(&compiled.candidate, after),
             },
-            after_by: by(&compiled.candidate, after),
+            count: 1,
+            line,
+            example: event.to_json(),
         };
-        self.report.change(key, line, event);
+        self.groups.insert(key.as_slice().into(), group);
+    }
+}
+
+impl Taker for Worker<'_> {
+    type Part = ReplayReport;
+
+    fn line(&mut self) {
+        self.report.lines += 1;
+    }
+
+    fn told(&mut self, at: At<'_>, told: Result<Told<'_>, String>) {
+        match told {
+            Ok(Told::Partial) => {}
+            Ok(Told::NoEvent) => self.report.no_event += 1,
+            Err(error) => self.report.unusable(at.line, error),
+            Ok(Told::Event(occurrence)) => self.occurrence(at.line, &occurrence),
+        }
+    }
+
+    fn finish(mut self) -> ReplayReport {
+        self.report.add_groups(self.groups);
+        self.report
     }
 }
 

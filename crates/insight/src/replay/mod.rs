@@ -27,10 +27,20 @@
 mod audit;
 mod batches;
 mod falco;
+mod json;
 mod judge;
+mod kubearmor;
+mod owner;
 mod record;
 mod report;
+mod stream;
 mod tetragon;
+mod text;
+
+pub(crate) use judge::name as workload_name;
+pub(crate) use owner::{Kind, Owner};
+pub(crate) use record::{Occurrence, Told};
+pub(crate) use stream::{At, TOO_LONG, Taker, take};
 
 pub use judge::{Baseline, Replayer};
 pub use report::{Change, ReplayReport, Unusable};

@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use gambeson_policy_model::{Event, Verdict};
+use gambeson_policy_model::Verdict;
 use serde_json::{Value, json};
 
 use crate::words::printable;
-
-/// How many changes are told apart; what comes beyond is counted.
-const CHANGES: usize = 100_000;
 
 /// How many lines that can't be used are kept.
 const SAMPLES: usize = 10;
@@ -26,6 +23,17 @@ pub(super) struct Key {
     pub(super) after: Verdict,
     pub(super) before_by: String,
     pub(super) after_by: String,
+}
+
+/// Events that one key tells from others.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) key: Key,
+    pub(super) count: u64,
+    /// The line of the first of them.
+    pub(super) line: u64,
+    /// The first of them.
+    pub(super) example: String,
 }
 
 /// Events of one workload, program and operation that are decided otherwise, by the same rules.
@@ -97,6 +105,9 @@ const fn place(verdict: Verdict) -> usize {
 }
 
 impl ReplayReport {
+    /// How many changes are told apart; what comes beyond is counted.
+    pub(super) const CHANGES: usize = 100_000;
+
     /// How many events come to this verdict that came to another before.
     #[must_use]
     pub fn newly(&self, verdict: Verdict) -> u64 {
@@ -121,13 +132,23 @@ impl ReplayReport {
         }
     }
 
-    pub(super) fn change(&mut self, key: Key, line: u64, event: &Event<'_>) {
-        if let Some((count, ..)) = self.groups.get_mut(&key) {
-            *count += 1;
-        } else if self.groups.len() < CHANGES {
-            self.groups.insert(key, (1, line, event.to_json()));
+    /// Takes over what a thread has grouped.
+    pub(super) fn add_groups(&mut self, groups: HashMap<Box<[u8]>, Group>) {
+        for group in groups.into_values() {
+            self.add_group(group.key, (group.count, group.line, group.example));
+        }
+    }
+
+    fn add_group(&mut self, key: Key, (count, line, example): (u64, u64, String)) {
+        if let Some(own) = self.groups.get_mut(&key) {
+            own.0 += count;
+            if line < own.1 {
+                (own.1, own.2) = (line, example);
+            }
+        } else if self.groups.len() < Self::CHANGES {
+            self.groups.insert(key, (count, line, example));
         } else {
-            self.ungrouped += 1;
+            self.ungrouped += count;
         }
     }
 
@@ -164,12 +185,8 @@ impl ReplayReport {
         {
             *own += other;
         }
-        for (key, (count, line, example)) in other.groups {
-            let own = self.groups.entry(key).or_insert((0, line, example.clone()));
-            own.0 += count;
-            if line < own.1 {
-                (own.1, own.2) = (line, example);
-            }
+        for (key, group) in other.groups {
+            self.add_group(key, group);
         }
     }
 

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod samples;

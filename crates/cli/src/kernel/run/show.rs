@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::time::SystemTime;
 
 use gambeson::matcher::CompiledPolicy;
-use gambeson::policy_model::{Alert, AlertContext, Decision, Event, RuleInfo, Workload};
+use gambeson::policy_model::{
+    Admission, Alert, AlertContext, AlertThrottle, Decision, Event, RuleInfo, UnixTime, Verdict,
+    Workload,
+};
 use serde_json::{Map, Value};
 
 use super::child::Ended;
 use super::{Counted, KernelFailure, summary};
-use crate::args::RunArgs;
+use crate::args::{AlertFormat, RunArgs};
 use crate::decide::human::HumanAnswers;
 use crate::decide::tally::Tally;
 use crate::style;
@@ -22,6 +26,8 @@ pub(super) struct Show<'p> {
     out: Box<dyn Write>,
     /// `None` where it is for programs.
     human: Option<HumanAnswers>,
+    format: AlertFormat,
+    throttle: Option<AlertThrottle>,
     /// Nobody reads any more.
     broken: bool,
 }
@@ -62,7 +68,12 @@ impl<'p> Show<'p> {
             context,
             tally: Tally::new(),
             out,
-            human: (!args.json).then(|| HumanAnswers::new(colour, width)),
+            human: (!args.json && args.alert_format.is_none())
+                .then(|| HumanAnswers::new(colour, width)),
+            format: args.alert_format.unwrap_or(AlertFormat::KubeArmor),
+            throttle: args
+                .throttle
+                .map(|throttle| AlertThrottle::new(throttle.per_second, throttle.pause)),
             broken: false,
         })
     }
@@ -77,15 +88,34 @@ impl<'p> Show<'p> {
         alert: impl FnOnce(&CompiledPolicy, &mut AlertContext) -> Option<Alert>,
     ) {
         self.tally.count(self.policy, decision);
+        let admission = self.admit(decision);
         let mut line = Vec::new();
-        match &mut self.human {
-            Some(human) => {
+        match (&mut self.human, admission) {
+            (_, Admission::Drop) => return,
+            (Some(_), Admission::Threshold) => {
+                line.extend_from_slice(b"too many alerts: none are shown for a while\n");
+            }
+            (Some(human), _) => {
+                if let Admission::Pass {
+                    dropped: dropped @ 1..,
+                } = admission
+                {
+                    let text = format!("{dropped} alerts were not shown\n");
+                    line.extend_from_slice(text.as_bytes());
+                }
                 human.answer_because(&mut line, self.policy, event, decision, otherwise);
                 human.align(&mut line);
             }
-            None => {
-                if let Some(alert) = alert(self.policy, &mut self.context) {
-                    line.extend_from_slice(alert.to_kubearmor_json().as_bytes());
+            (None, admission) => {
+                let alert = alert(self.policy, &mut self.context);
+                let alert = match (&self.throttle, admission) {
+                    (Some(throttle), Admission::Threshold) => {
+                        alert.map(|alert| alert.threshold(throttle))
+                    }
+                    _ => alert,
+                };
+                if let Some(alert) = alert {
+                    line.extend_from_slice(written(&alert, self.format).as_bytes());
                     line.push(b'\n');
                 }
             }
@@ -93,15 +123,27 @@ impl<'p> Show<'p> {
         self.write(&line);
     }
 
+    /// Whether an event is to be shown. What is allowed is no alert.
+    fn admit(&mut self, decision: Decision) -> Admission {
+        match &mut self.throttle {
+            Some(throttle) if decision.verdict != Verdict::Allow => {
+                // All is one workload's.
+                throttle.admit("", UnixTime::from(SystemTime::now()))
+            }
+            _ => Admission::Pass { dropped: 0 },
+        }
+    }
+
     /// Says what it came to.
     pub(super) fn finish(mut self, counted: &Counted, ended: Ended) {
         let mut text = Vec::new();
+        let dropped = self.throttle.as_ref().map(AlertThrottle::dropped);
         match &self.human {
             Some(human) => {
                 let colour = human.has_colour();
-                summary::human(&mut text, &self.tally, counted, ended, colour);
+                summary::human(&mut text, &self.tally, (counted, dropped), ended, colour);
             }
-            None => summary::json(&mut text, &self.tally, counted, ended),
+            None => summary::json(&mut text, &self.tally, (counted, dropped), ended),
         }
         self.write(&text);
     }
@@ -117,6 +159,14 @@ impl<'p> Show<'p> {
                 crate::note(&format!("alerts can't be written any more: {error}"));
             }
         }
+    }
+}
+
+fn written(alert: &Alert, format: AlertFormat) -> String {
+    match format {
+        AlertFormat::KubeArmor => alert.to_kubearmor_json(),
+        AlertFormat::KubeArmorDaemon => alert.to_kubearmor_daemon_json(),
+        AlertFormat::Ocsf => alert.to_ocsf_json(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::decide::tally::Tally;
 pub(super) fn human(
     out: &mut Vec<u8>,
     tally: &Tally<'_>,
-    counted: &Counted,
+    (counted, dropped): (&Counted, Option<u64>),
     ended: Ended,
     colour: bool,
 ) {
@@ -32,8 +32,10 @@ pub(super) fn human(
         Some(signal) => format!("signal {signal} ended the command"),
         None => format!("the command ended with status {}", ended.status()),
     };
+    let dropped = dropped.map(|dropped| format!("{dropped} not shown by --throttle, "));
     let text = format!(
-        "{lost} lost, {throttled} throttled, {unresolved} without a path; {denied}{ended}\n"
+        "{}{lost} lost, {throttled} throttled, {unresolved} without a path; {denied}{ended}\n",
+        dropped.unwrap_or_default()
     );
     out.extend_from_slice(text.as_bytes());
 }
@@ -50,6 +52,9 @@ struct Summary<'t> {
     audit: u64,
     allow: u64,
     rules: Vec<OfRule<'t>>,
+    /// What `--throttle` left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
     lost: u64,
     throttled: u64,
     unresolved: u64,
@@ -69,7 +74,12 @@ struct OfRule<'t> {
 }
 
 /// One line for programs.
-pub(super) fn json(out: &mut Vec<u8>, tally: &Tally<'_>, counted: &Counted, ended: Ended) {
+pub(super) fn json(
+    out: &mut Vec<u8>,
+    tally: &Tally<'_>,
+    (counted, dropped): (&Counted, Option<u64>),
+    ended: Ended,
+) {
     let rules = [Verdict::Block, Verdict::Audit, Verdict::Allow]
         .into_iter()
         .flat_map(|verdict| {
@@ -90,6 +100,7 @@ pub(super) fn json(out: &mut Vec<u8>, tally: &Tally<'_>, counted: &Counted, ende
             audit: tally.verdicts.of(Verdict::Audit),
             allow: tally.verdicts.of(Verdict::Allow),
             rules: rules.collect(),
+            dropped,
             lost: counted.lost,
             throttled: counted.throttled,
             unresolved: counted.unresolved,

@@ -126,16 +126,28 @@ impl Svg {
         let [fill, line] = colours(verdict);
         let _ = writeln!(
             self.body,
-            r#"<g><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="3" fill="{fill}" stroke="{line}"/>"#,
+            r##"<g><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="3" fill="#fff" stroke="{line}"/>"##,
             escaped(full),
             x + 8,
             y.saturating_sub(ROW - 2),
             width.saturating_sub(16),
             ROW - 3
         );
+        // On white, a row stands out from a region of its own colour.
+        let _ = writeln!(
+            self.body,
+            r#"<rect x="{}" y="{}" width="10" height="{}" fill="{line}"/><rect x="{}" y="{}" width="{}" height="{}" fill="{fill}" fill-opacity="0.5"/>"#,
+            x + 8,
+            y.saturating_sub(ROW - 2),
+            ROW - 3,
+            x + 18,
+            y.saturating_sub(ROW - 3),
+            width.saturating_sub(27),
+            ROW - 5
+        );
         let place = fitted(place, width / 2);
-        let room = width.saturating_sub(40 + width_of(&place));
-        self.text(x + 14, y, "r", &fitted(says, room));
+        let room = width.saturating_sub(54 + width_of(&place));
+        self.text(x + 24, y, "r", &fitted(says, room));
         let right = (x + width).saturating_sub(14 + width_of(&place));
         self.text(right, y, "p", &place);
         self.body.push_str("</g>\n");

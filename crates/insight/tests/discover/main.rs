@@ -1,0 +1,6 @@
+//! Drafts from recorded events.
+
+#[cfg(test)]
+mod drafts;
+#[cfg(test)]
+mod laws;

@@ -1,0 +1,4 @@
+//! From reports to denials, and back.
+
+#[cfg(test)]
+mod promotions;
