@@ -100,6 +100,7 @@ impl Rig {
         let carrier = match carrier {
             Backend::BpfLsm => "bpf-lsm",
             Backend::AppArmor => "apparmor",
+            Backend::SeLinux => "selinux",
         };
         let mut command = Command::new("cargo");
         command
