@@ -8,7 +8,7 @@ use super::beyond::ALWAYS_ALLOWED;
 use super::facts::time;
 use super::verify::Candidate;
 use super::{Discovery, Draft, DraftedRule};
-use crate::replay::workload_name;
+use crate::replay::{unusable, workload_name};
 use crate::words::printable;
 
 /// A candidate as it is handed out.
@@ -161,11 +161,6 @@ impl Discovery {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let drafts: Vec<Value> = self.drafts.iter().map(Draft::to_json).collect();
-        let samples: Vec<Value> = self
-            .samples
-            .iter()
-            .map(|sample| json!({"line": sample.line, "error": sample.error}))
-            .collect();
         let left_out: Vec<Value> = self
             .left_out
             .iter()
@@ -182,7 +177,7 @@ impl Discovery {
             "lines": self.lines,
             "events": self.events,
             "no_event": self.no_event,
-            "unusable": {"count": self.unusable, "first": samples},
+            "unusable": unusable(self.unusable, &self.samples),
             "assumed": self.assumed,
             "left_out": left_out,
             "no_rule_needed": self.no_rule,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{Held, Promotion};
+use crate::replay::unusable;
 use crate::words::printable;
 
 impl Held {
@@ -139,11 +140,6 @@ impl Promotion {
                 })
             })
             .collect();
-        let samples: Vec<Value> = self
-            .samples
-            .iter()
-            .map(|sample| json!({"line": sample.line, "error": sample.error}))
-            .collect();
         let files: Vec<String> = self
             .edits
             .iter()
@@ -153,7 +149,7 @@ impl Promotion {
             "lines": self.lines,
             "events": self.events,
             "no_event": self.no_event,
-            "unusable": {"count": self.unusable, "first": samples},
+            "unusable": unusable(self.unusable, &self.samples),
             "rules": rules,
             "postures": postures,
             "files": files,

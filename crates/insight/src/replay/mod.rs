@@ -40,6 +40,7 @@ mod text;
 pub(crate) use judge::name as workload_name;
 pub(crate) use owner::{Kind, Owner};
 pub(crate) use record::{Occurrence, Told};
+pub(crate) use report::unusable;
 pub(crate) use stream::{At, TOO_LONG, Taker, take};
 
 pub use judge::{Baseline, Replayer};

@@ -72,6 +72,15 @@ pub struct Unusable {
     pub error: String,
 }
 
+/// The lines that can't be used, for programs.
+pub(crate) fn unusable(count: u64, first: &[Unusable]) -> Value {
+    let first: Vec<Value> = first
+        .iter()
+        .map(|sample| json!({"line": sample.line, "error": sample.error}))
+        .collect();
+    json!({"count": count, "first": first})
+}
+
 /// What came of a replay.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -301,16 +310,11 @@ impl ReplayReport {
                 })
             })
             .collect();
-        let samples: Vec<Value> = self
-            .samples
-            .iter()
-            .map(|sample| json!({"line": sample.line, "error": sample.error}))
-            .collect();
         json!({
             "lines": self.lines,
             "events": self.events,
             "no_event": self.no_event,
-            "unusable": {"count": self.unusable, "first": samples},
+            "unusable": unusable(self.unusable, &self.samples),
             "assumed": self.assumed,
             "newly": verdicts(&|verdict| self.newly(verdict)),
             "decided": verdicts(&|verdict| self.decided(verdict)),
