@@ -20,7 +20,12 @@ fn shell(line: &str) -> String {
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    printed.replace(env!("CARGO_TARGET_TMPDIR"), "$TMPDIR")
+    let printed = printed.replace(env!("CARGO_TARGET_TMPDIR"), "$TMPDIR");
+    // What lies below the folder that a command runs in may be told relative to it.
+    match Path::new(env!("CARGO_TARGET_TMPDIR")).strip_prefix(project().canonicalize().unwrap()) {
+        Ok(relative) => printed.replace(&relative.display().to_string(), "$TMPDIR"),
+        Err(_) => printed,
+    }
 }
 
 /// The page with what its commands print, and how many there are. What stands there already is kept
