@@ -16,6 +16,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const HELP: &str = "\
 cargo xtask apparmor-report                 measure lowering to AppArmor and the parser; writes
                                             benches/record/
+cargo xtask selinux-report                  measure lowering to SELinux and its compiler; writes
+                                            benches/record/
 cargo xtask bench-report                    measure speed and size; writes benches/record/
 cargo xtask conformance [OPTION]...         hold backends to the scenarios in real kernels
                                             (options: see xtask/src/conformance/command_line.rs)
@@ -71,6 +73,11 @@ fn run(arguments: &[&str]) -> Result<bool, Error> {
             Ok(true)
         }
         ["bench-report"] => run_report(),
+        ["selinux-report"] => {
+            let file = report::selinux::report(&root().join("benches/record"))?;
+            println!("wrote {}", file.display());
+            Ok(true)
+        }
         ["kernel", rest @ ..] => kernel::command_line::run(rest, &mut std::io::stdout()),
         ["corpus"] => run_corpus(&root().join("../shared/corpus/kubearmor")),
         ["corpus", folder] => run_corpus(Path::new(folder)),

@@ -6,54 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gambeson::matcher::{CompiledPolicy, Config};
-use gambeson::policy_model::{Action, Postures, Rule, Selection, Verdict};
 use gambeson_backend_apparmor::testing::parser;
 use gambeson_backend_apparmor::{Features, Options, Support, lower};
 
+use super::actions::Actions;
 use super::machine::Machine;
 use crate::ruleset::{Extras, RuleSet, Shape};
 
 type Error = Box<dyn std::error::Error>;
-
-/// What the rules do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Does {
-    /// All block.
-    Block,
-    /// All allow, and what no rule allows is denied.
-    Allow,
-    /// Every other rule re-opens, and the directories above are blocked.
-    Reopen,
-}
-
-impl Does {
-    const ALL: [Self; 3] = [Self::Block, Self::Allow, Self::Reopen];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Block => "all block",
-            Self::Allow => "all allow, posture block",
-            Self::Reopen => "every other re-opens",
-        }
-    }
-
-    fn selection(self, rules: &[Rule]) -> Selection {
-        let mut rules = rules.to_vec();
-        for (place, rule) in rules.iter_mut().enumerate() {
-            rule.action = match self {
-                Self::Block => Action::Block,
-                Self::Allow => Action::Allow,
-                Self::Reopen if place % 2 == 0 => Action::Allow,
-                Self::Reopen => Action::Block,
-            };
-        }
-        let posture = (self == Self::Allow).then_some(Verdict::Block);
-        Selection::new(rules).with_posture(Postures {
-            file: posture.or(Some(Verdict::Allow)),
-            ..Postures::default()
-        })
-    }
-}
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
@@ -85,11 +45,11 @@ pub fn report(folder: &Path) -> Result<PathBuf, Error> {
     let features = Features::linux_6_1();
     let support = Support::new(features.clone());
     for shape in [Shape::Exact, Shape::Mix] {
-        for does in Does::ALL {
+        for actions in Actions::ALL {
             let mut patient = true;
             for size in SIZES {
                 let rules = RuleSet::generate(shape, size, Extras::default(), 1)?.rules;
-                let selection = does.selection(&rules);
+                let selection = actions.selection(&rules);
                 let compiled = CompiledPolicy::compile(&selection, &Config::default())?;
                 let start = Instant::now();
                 let profile = lower(&support, &compiled, &Options::default())?;
@@ -98,7 +58,7 @@ pub fn report(folder: &Path) -> Result<PathBuf, Error> {
                     out,
                     "| {} | {} | {size} | {:.1} ms | {} KiB |",
                     shape.name(),
-                    does.name(),
+                    actions.name(),
                     lowering.as_secs_f64() * 1e3,
                     profile.text().len().div_ceil(1024)
                 )?;

@@ -1,10 +1,12 @@
 //! `cargo xtask bench-report`: a dated table of speed and size with the machine it was measured
 //! on, ratios of one run, and a plot.
 
+mod actions;
 pub mod apparmor;
 mod machine;
 mod measure;
 mod plot;
+pub mod selinux;
 mod targets;
 
 use std::fmt::Write as _;
