@@ -2,6 +2,7 @@
 //! one or by the new one, never by neither or by a mixture.
 
 use std::collections::{HashMap, HashSet};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use gambeson::bpf_lsm::{BindOptions, KernelEvent, Options};
@@ -21,6 +22,13 @@ const NEW_NAME: &str = "/swap/names/new";
 const FIRST: [&str; 3] = [BOTH, ONE, OLD_NAME];
 const SECOND: [&str; 4] = ["/swap/0", "/swap/1", BOTH, NEW_NAME];
 
+/// For no less long: a fast machine replaces the policies before a worker has seen one of them.
+const SHORTEST: Duration = Duration::from_secs(3);
+
+/// After so many replacements the policy is left alone for a moment, so that workers, which come last,
+/// run under it. An odd number: it's the turn of one policy, then of the other.
+const BREATH: u64 = 7;
+
 /// Reading all events would take longer than replacing policies.
 const EVENTS_A_SECOND: u32 = 2_000;
 
@@ -36,7 +44,7 @@ fn policy(paths: &[&str]) -> Result<CompiledPolicy, Error> {
     ))
 }
 
-/// Replaces the policy so often, but for no longer than the time. Whether every outcome was right.
+/// Replaces the policy at least so often, but for no longer than the time. Whether every outcome was right.
 ///
 /// # Errors
 /// When the kernel or a worker fails.
@@ -76,12 +84,15 @@ pub fn run(count: u64, longest: Duration) -> Result<bool, Error> {
     }
     let start = Instant::now();
     let mut replaced = 0;
-    while replaced < count && start.elapsed() < longest {
+    while (replaced < count || start.elapsed() < SHORTEST) && start.elapsed() < longest {
         for (number, policy) in policies.iter().enumerate().rev() {
             // Known before it can be in an event; events are read between replacements.
             let generation = enforcer.replace(binding, policy)?;
             record.policy_of.insert(generation.0, number);
             replaced += 1;
+            if replaced % BREATH == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         record.events += workload::drain(&mut enforcer, &mut |event| record.pending.push(event))?;
         record.check(&policies);
