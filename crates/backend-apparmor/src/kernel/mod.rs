@@ -4,6 +4,7 @@
 //! `apparmor_parser` ([`Binary`]), applied ([`Applied`]: the kernel took it) and confirmed ([`Confirmed`]: the
 //! kernel says that this is what is in force).
 
+mod audit_socket;
 mod bind;
 mod enforcer;
 mod error;
