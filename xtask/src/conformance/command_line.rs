@@ -21,6 +21,8 @@ cargo xtask conformance [OPTION]...         carry the scenarios out and report h
     --carrier NAME          decide, none, bpf-lsm, apparmor or selinux; again for more (default: decide and
                             none)
     --kernel NAME           again for more (default: GAMBESON_KERNELS, or what can be had)
+    --results FILE          add what an earlier run printed with `--format json`; again for more. Without
+                            --carrier, nothing is carried out then
     --format text|json      a table, or a line of JSON for each step
     --write                 write tests/conformance/REPORT.md
 ";
@@ -61,8 +63,8 @@ pub enum ConformanceError {
         /// What it said.
         message: String,
     },
-    /// Something can't be written.
-    #[error("the report can't be written: {0}")]
+    /// Results can't be read, or the report can't be written.
+    #[error("{0}")]
     Io(#[from] std::io::Error),
     /// Something is no JSON.
     #[error("{0}")]
@@ -73,6 +75,7 @@ struct Options {
     scenarios: PathBuf,
     carriers: Vec<String>,
     kernels: Vec<String>,
+    results: Vec<PathBuf>,
     json: bool,
     write: bool,
 }
@@ -84,6 +87,7 @@ impl Options {
             scenarios: root.join("tests/scenarios"),
             carriers: Vec::new(),
             kernels: Vec::new(),
+            results: Vec::new(),
             json: false,
             write: false,
         };
@@ -109,6 +113,10 @@ impl Options {
                     options.kernels.push((*name).to_owned());
                     rest
                 }
+                ["--results", file, rest @ ..] => {
+                    options.results.push(PathBuf::from(file));
+                    rest
+                }
                 ["--format", "json", rest @ ..] => {
                     options.json = true;
                     rest
@@ -117,7 +125,7 @@ impl Options {
                 [other, ..] => return usage(format!("`{other}` can't be understood")),
             };
         }
-        if options.carriers.is_empty() {
+        if options.carriers.is_empty() && options.results.is_empty() {
             options.carriers = ["decide", "none"].map(str::to_owned).to_vec();
         }
         Ok(options)
@@ -152,9 +160,12 @@ pub fn run(arguments: &[&str], root: &Path, out: &mut dyn Write) -> Result<bool,
     }
     let unreal = report::unreal_gaps(&lines);
     lines.extend(unreal);
+    for file in &options.results {
+        lines.extend(results(file)?);
+    }
     if options.json {
         for line in &lines {
-            writeln!(out, "{}", serde_json::to_string(&line.public())?)?;
+            writeln!(out, "{}", serde_json::to_string(line)?)?;
         }
     } else {
         report::print(&lines, out)?;
@@ -170,6 +181,13 @@ pub fn run(arguments: &[&str], root: &Path, out: &mut dyn Write) -> Result<bool,
         std::fs::write(path, report::markdown(&lines))?;
     }
     Ok(lines.iter().all(|line| line.ok))
+}
+
+/// What an earlier run printed.
+fn results(file: &Path) -> Result<Vec<Line>, ConformanceError> {
+    let text = std::fs::read_to_string(file)?;
+    let lines = text.lines().map(serde_json::from_str);
+    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 fn kernels(names: &[String]) -> Result<UnderTest, VmError> {
@@ -260,7 +278,7 @@ fn in_guests(
             }
             let mut machine = Machine::new(kernel.clone());
             machine.lsm = lsm;
-            machine.timeout = Duration::from_secs(1800);
+            machine.timeout = Duration::from_secs(3600);
             let words = std::iter::once("/conformance/guest").chain(carriers);
             let mut payload = Payload::new(words)
                 .executable(&guest, "/conformance/guest")

@@ -76,24 +76,6 @@ impl Line {
             _ => "ok",
         }
     }
-
-    /// What is told of it as JSON.
-    #[must_use]
-    pub fn public(&self) -> serde_json::Value {
-        serde_json::json!({
-            "scenario": self.scenario,
-            "step": self.step,
-            "carrier": self.carrier,
-            "kernel": self.kernel,
-            "expected": self.expected,
-            "got": self.got,
-            "rule": self.rule,
-            "way": self.way,
-            "gap": self.gap.as_ref().map(|gap| &gap.what),
-            "ok": self.ok,
-            "note": self.note,
-        })
-    }
 }
 
 /// Makes the guest let pass whatever only a careful machine would refuse.

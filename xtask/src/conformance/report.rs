@@ -282,9 +282,9 @@ mod tests {
                 .expect(&file);
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             // The row's number and scenario, then a letter for each mechanism.
-            assert!(["S", "P", "V"].contains(&cells[3]), "{row}");
-            assert!(["S", "P", "V", "?"].contains(&cells[5]), "{row}");
-            assert!(["S", "P", "V"].contains(&cells[7]), "{row}");
+            for column in [3, 5, 7] {
+                assert!(["S", "P", "V"].contains(&cells[column]), "{row}");
+            }
         }
     }
 
