@@ -212,8 +212,9 @@ pub(crate) struct ProbeArgs {
 The command runs in a cgroup of its own (bpf-lsm), under a profile of its own (apparmor), which are
 removed at the end, or in a domain of its own (selinux), where no other policy is in force: all files
 below --root, or of the machine, are labelled, and their labels put back; processes that the command leaves behind are ended then, and named. Needs root.
-What can't be enforced on this kernel is told by `gambeson probe`. Under apparmor and selinux, alerts are taken
-from the kernel's log, and so need a machine without an audit daemon.
+What can't be enforced on this kernel is told by `gambeson probe`. Under apparmor, alerts are
+taken from the kernel's audit socket, or from its log where that can't be read; under selinux, from its
+log, and so need a machine without an audit daemon.
 
 Alerts go to standard error, or to the file of --output: one line for each, and a summary at the
 end. JSON: one line for each, KubeArmor's alert with the keys Verdict, Rule, RuleFile and RuleLine

@@ -144,12 +144,12 @@ fn audit(command_line: &str) -> Finding {
     } else {
         Finding::present(
             NAME,
-            "records go to the audit daemon, or else to the kernel's log",
+            "records go to the audit socket and to the audit daemon, or else to the kernel's log",
         )
     }
 }
 
-/// Without an audit daemon, the kernel's log drops records beyond a rate.
+/// Without an audit daemon, the kernel's log drops records beyond a rate; the audit socket doesn't.
 fn rate(limit: &str) -> Finding {
     const NAME: &str = "log rate";
     match limit.trim() {
@@ -157,7 +157,7 @@ fn rate(limit: &str) -> Finding {
         "" => Finding::missing(NAME, "can't read kernel.printk_ratelimit"),
         seconds => Finding::missing(
             NAME,
-            format!("without an audit daemon, records beyond a few in {seconds} s are dropped"),
+            format!("without an audit daemon, the log drops records beyond a few in {seconds} s; the audit socket has all"),
         )
         .remedy("`sysctl kernel.printk_ratelimit=0`, or run an audit daemon"),
     }

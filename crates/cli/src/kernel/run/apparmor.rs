@@ -93,7 +93,7 @@ fn enforce(
     }
     if !removed {
         crate::note(
-            "the kernel's log doesn't tell of the profile's end: an audit daemon has the alerts, or some were dropped",
+            "the kernel's records don't tell of the profile's end: some were dropped, or an audit daemon has them all",
         );
     }
     let status = match ended {
